@@ -1,0 +1,30 @@
+// Small text helpers: ASCII only, as every protocol here is.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace sallyport {
+
+inline char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+inline bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
+bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept;
+std::string to_lower(std::string_view text);
+std::string_view trim(std::string_view text) noexcept;  // spaces and tabs
+// Decimal digits only, no sign, no space; nullopt on anything else or overflow.
+std::optional<uint64_t> parse_number(std::string_view text) noexcept;
+
+// What a client controls, made safe for one log line: control characters, quotes and backslashes become \xNN, \" and
+// \\; bytes that are not ASCII become \xNN. Cut at `most` bytes, with "…" then.
+std::string escaped(std::string_view text, size_t most = 512);
+void append_escaped(std::string& out, std::string_view text, size_t most = 512);
+// As a JSON string, quotes included; invalid UTF-8 becomes U+FFFD.
+void append_json(std::string& out, std::string_view text);
+
+// The candidate nearest to the word (edit distance at most a third of its length, at least 1, swaps count one); empty
+// if none is near.
+std::string_view nearest_word(std::string_view word, std::span<const std::string_view> candidates);
+
+}  // namespace sallyport

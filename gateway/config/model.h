@@ -1,0 +1,212 @@
+// What a user wrote, typed and complete: every value is its default where the files say nothing. Plain data; nothing
+// here has been opened, bound, resolved or verified yet. The page docs/configuration.md explains every key to users.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/address.h"
+
+namespace sallyport::config {
+
+using Milliseconds = std::chrono::milliseconds;
+
+// Where a value stands: file relative to the configuration folder, line and column from 1 (0: the whole file).
+struct Position {
+  std::string file;
+  int line = 0;
+  int column = 0;
+};
+
+enum class Severity : uint8_t { error, warning };
+
+// Something to tell the user. text() gives the lines config.md shows: place, severity, message, excerpt and caret.
+struct Fault {
+  Severity severity = Severity::error;
+  Position at;
+  std::string message;
+  std::string excerpt;  // the source line, without its line end; empty if there is none
+  std::string service;  // the service it concerns; empty for the gateway
+  std::string text() const;
+};
+
+enum class Mode : uint8_t { passthrough, edge, reencrypt, http, redirect, ssh, tcp };
+const char* name_of(Mode mode) noexcept;
+
+// One socket address to listen on. ":443" is every IPv4 and IPv6 address: one Bind with `any` set and only the port in
+// address.
+struct Bind {
+  Address address;
+  bool any = false;
+  std::string text;  // normalised spelling: equal binds have equal text
+  Position at;
+};
+
+struct Listener {
+  std::string name;  // "http", "https", "ssh", the user's, or the bind text of an inline one
+  std::vector<Bind> binds;
+  uint16_t public_port = 0;  // 0: the port bound
+  std::vector<Network> accept_proxy;
+  uint32_t max_connections = 0;  // 0: the gateway's
+  bool off = false;
+  bool inline_bind = false;
+  Position at;
+};
+
+struct Server {
+  std::string text;       // as written: for logs
+  std::string host;       // a DNS name, or an IP literal; empty for unix
+  uint16_t port = 0;      // 0: the listener's (ssh and tcp only)
+  std::string unix_path;  // absolute
+  std::string name;       // default: text
+  uint32_t weight = 1;    // 0-256; 0: no new connections
+  Position at;
+};
+
+enum class Verify : uint8_t { required, optional, none };
+enum class HttpProtocol : uint8_t { auto_, http1, h2 };
+
+struct ServerTls {
+  bool enabled = false;  // reencrypt, or the key was written
+  Verify verify = Verify::required;
+  std::string ca;    // path made absolute (certificates folder or configuration folder); empty: the system's store
+  std::string name;  // SNI and name to verify; empty: derived
+  std::string client_certificate;  // absolute path; empty: none
+  HttpProtocol protocol = HttpProtocol::auto_;
+  Position at;
+  friend bool operator==(const ServerTls& a, const ServerTls& b) {
+    return a.enabled == b.enabled && a.verify == b.verify && a.ca == b.ca && a.name == b.name &&
+           a.client_certificate == b.client_certificate && a.protocol == b.protocol;
+  }
+};
+
+enum class Balance : uint8_t { round_robin, least_connections, source_hash };
+enum class PlainHttp : uint8_t { redirect, serve, refuse };
+enum class ProxyProtocol : uint8_t { off, v1, v2 };
+
+// Idle times; zero: never.
+struct Timeouts {
+  Milliseconds connect{5'000};
+  Milliseconds handshake{10'000};
+  Milliseconds request{10'000};
+  Milliseconds keep_alive{60'000};
+  Milliseconds client{60'000};
+  Milliseconds server{60'000};
+  Milliseconds tunnel{3'600'000};
+  friend bool operator==(const Timeouts&, const Timeouts&) = default;
+};
+
+struct Redirect {
+  std::string to;  // absolute URL
+  int status = 308;
+  bool keep_path = true;
+};
+
+struct Access {
+  std::vector<Network> allow;
+  std::vector<Network> deny;
+  bool empty() const noexcept { return allow.empty() && deny.empty(); }
+};
+
+struct HeaderEdits {
+  std::vector<std::pair<std::string, std::string>> set;
+  std::vector<std::pair<std::string, std::string>> add;
+  std::vector<std::string> remove;
+  bool empty() const noexcept { return set.empty() && add.empty() && remove.empty(); }
+};
+
+struct ClientCertificates {
+  std::string ca;  // absolute path; empty: none asked for
+  Verify verify = Verify::required;
+  std::string crl;  // absolute path or empty
+  bool enabled() const noexcept { return !ca.empty(); }
+  friend bool operator==(const ClientCertificates&, const ClientCertificates&) = default;
+};
+
+struct Service {
+  std::string name;
+  Position at;
+  Mode mode = Mode::http;
+  bool protocol_tcp = false;           // edge, reencrypt with `protocol: tcp`
+  std::vector<std::string> listeners;  // names in Config::listeners
+  // Lower case, no trailing dot, IPv6 in brackets; "*" and "*.example.tld" too. {"*"} by default.
+  std::vector<std::string> hosts;
+  std::vector<Position> host_positions;  // one per host; the service's own when hosts was left out
+  std::vector<std::string> paths;        // each begins with "/"; {"/"} by default
+  std::vector<Server> servers;
+  PlainHttp plain_http = PlainHttp::redirect;
+  Redirect redirect;
+  ServerTls server_tls;
+  Balance balance = Balance::round_robin;
+  int retries = 3;
+  ProxyProtocol proxy_protocol = ProxyProtocol::off;
+  Timeouts timeouts;
+  HeaderEdits request_headers;
+  HeaderEdits response_headers;
+  Access access;
+  std::string certificate;  // absolute path or empty
+  ClientCertificates client_certificates;
+  std::string fingerprint;  // equal for equal effective settings: what a reload compares
+};
+
+struct CertificateSettings {
+  std::string directory = "certs";  // absolute after loading
+  std::string default_certificate;  // absolute path or empty
+  std::string min_version = "1.2";
+  std::string ciphers;       // OpenSSL cipher list for TLS 1.2; empty: ours
+  std::string ciphersuites;  // TLS 1.3
+  std::string groups;
+  Position at;
+  Position default_at;
+};
+
+enum class LogFormat : uint8_t { text, json };
+enum class LogLevel : uint8_t { error, warn, info, debug };
+
+struct Logs {
+  LogFormat format = LogFormat::text;
+  bool access = true;
+  LogLevel level = LogLevel::info;
+};
+
+struct Admin {
+  std::string bind;    // "127.0.0.1:8404"; empty: off
+  std::string socket;  // unix path; empty: off
+  std::string token;
+  Position at;
+};
+
+struct Gateway {
+  std::string services_directory = "conf.d";  // absolute after loading
+  std::string state_directory = "/var/lib/sallyport";
+  CertificateSettings certificates;
+  Logs logs;
+  Admin admin;
+  uint32_t workers = 0;          // 0: auto
+  uint32_t max_connections = 0;  // 0: auto
+  Milliseconds drain_timeout{30'000};
+  Timeouts default_timeouts;  // defaults.timeouts: what counts until a connection's service is known
+  std::vector<Network> trusted_proxies;
+};
+
+struct Config {
+  std::filesystem::path directory;  // of gateway.yaml, absolute
+  Gateway gateway;
+  std::vector<Listener> listeners;    // built-in ones first; inline ones behind
+  std::vector<Service> services;      // without fault, in file order
+  std::vector<Fault> faults;          // errors and warnings, in file order
+  std::vector<std::string> left_out;  // names of services with a fault
+  std::vector<Service> kept;          // on a reload: the last good version of those left out that were serving
+  // gateway.yaml has a fault: refuse the start; on a reload everything else is as the last good one says.
+  bool gateway_faulty = false;
+  std::string gateway_text;  // the gateway.yaml that this was read with: the last good one
+  bool has_errors() const noexcept;
+  const Listener* listener(const std::string& name) const noexcept;
+};
+
+}  // namespace sallyport::config

@@ -1,0 +1,27 @@
+// Answers of our own: error pages and redirects. They name no server, address, path or library.
+#pragma once
+#include <string>
+#include <string_view>
+
+#include "http/message.h"
+
+namespace sallyport::http {
+
+struct Reply {
+  ResponseHead head;  // sized; Content-Type text/plain or text/html, Cache-Control: no-store for errors
+  std::string body;
+};
+
+// A short HTML page for people, with the status, its name and one sentence (4xx, 502, 503 and 504 told apart). A 405
+// (which the readers give CONNECT) carries Allow.
+Reply error_reply(int status);
+// location must be a URL already: visible ASCII without spaces; anything else gives a 400. The body is one line of text
+// that names it.
+Reply redirect_reply(int status, std::string_view location);
+
+// "https://host[:port]target" for a plain request sent on to TLS; 301 for GET and HEAD, 308 otherwise. port 443 is left
+// out. Without a host (HTTP/1.0) there is nowhere to send: empty, of which redirect_reply makes a 400.
+std::string https_location(const RequestHead& head, uint16_t public_port);
+int https_redirect_status(std::string_view method) noexcept;
+
+}  // namespace sallyport::http

@@ -1,0 +1,99 @@
+#include "net/loop.h"
+
+#include <algorithm>
+#include <ctime>
+#include <stdexcept>
+#include <utility>
+
+namespace sallyport {
+
+uint64_t Loop::precise_now() noexcept {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000 + static_cast<uint64_t>(now.tv_nsec) / 1'000;
+}
+
+Loop::Loop() : now_(precise_now() / 1000), wheel_(now_) {
+  if (uv_loop_init(&uv_) != 0) throw std::runtime_error("uv_loop_init");
+  wake_.data = this;
+  uv_async_init(&uv_, &wake_, [](uv_async_t* handle) { static_cast<Loop*>(handle->data)->deliver(); });
+  if (auto added = poller_.add_level(uv_backend_fd(&uv_), uv_watch_, false); !added)
+    throw std::runtime_error(added.error().text());
+}
+
+Loop::~Loop() {
+  {
+    std::lock_guard lock(mailbox_mutex_);
+    closing_ = true;
+    mailbox_.clear();
+  }
+  graveyard_.clear();
+  uv_close(reinterpret_cast<uv_handle_t*>(&wake_), nullptr);
+  // Handles closed by their owners finish closing here.
+  while (uv_run(&uv_, UV_RUN_NOWAIT) != 0) {}
+  uv_loop_close(&uv_);
+}
+
+void Loop::post(std::function<void()> message) {
+  std::lock_guard lock(mailbox_mutex_);
+  if (closing_) return;
+  mailbox_.push_back(std::move(message));
+  uv_async_send(&wake_);
+}
+
+void Loop::deliver() {
+  std::vector<std::function<void()>> messages;
+  {
+    std::lock_guard lock(mailbox_mutex_);
+    messages.swap(mailbox_);
+  }
+  for (auto& message : messages) message();
+}
+
+void Loop::run() {
+  stopped_ = false;
+  // Handles made since the last turn reach libuv's own epoll set only in uv_run.
+  now_ = precise_now() / 1000;
+  uv_run(&uv_, UV_RUN_NOWAIT);
+  while (!stopped_) turn();
+}
+
+void Loop::purge() {
+  while (!graveyard_.empty()) {
+    std::vector<std::unique_ptr<Doomed>> dead;
+    dead.swap(graveyard_);
+  }
+}
+
+void Loop::turn() {
+  int timeout = uv_backend_timeout(&uv_);
+  int64_t deadline = wheel_.next(now_);
+  if (deadline >= 0 && (timeout < 0 || deadline < timeout)) timeout = static_cast<int>(deadline);
+  if (!run_queue_.empty() || uv_touched_) timeout = 0;
+
+  int events = poller_.wait(timeout);
+  // Both clocks before any handler: what is armed after a long sleep must not count from before it.
+  now_ = precise_now() / 1000;
+  uv_update_time(&uv_);
+  poller_.dispatch(events);
+
+  // libuv has something to do when its backend was readable, when a timer is due (uv_backend_timeout() is 0 then), and
+  // when a handle was made: only uv_run adds that to libuv's own epoll set.
+  bool ready = std::exchange(uv_watch_.readable, false);
+  if (ready || uv_touched_ || uv_backend_timeout(&uv_) == 0) {
+    uv_touched_ = false;
+    uv_run(&uv_, UV_RUN_NOWAIT);
+  }
+
+  wheel_.advance(now_);
+
+  List<Runnable> batch;
+  run_queue_.splice_to(batch);
+  while (Runnable* runnable = batch.pop_front()) runnable->on_run();
+
+  if (turn_end_) turn_end_();
+  std::vector<std::unique_ptr<Doomed>> dead;
+  dead.swap(graveyard_);
+}
+
+}  // namespace sallyport

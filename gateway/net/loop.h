@@ -1,0 +1,93 @@
+// One thread's event loop: an edge-triggered epoll set for sockets, with libuv riding inside it for everything else
+// (timers, signals, messages from other threads, DNS). Also what must happen once a turn: deadlines, the run queue, the
+// graveyard.
+#pragma once
+#include <uv.h>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "base/deadline.h"
+#include "base/list.h"
+#include "net/poller.h"
+
+namespace sallyport {
+
+// Freed at the end of the turn, when no event of this batch can name it any more.
+class Doomed {
+ public:
+  virtual ~Doomed() = default;
+};
+
+// Has used up its budget and wants to go on in the next turn. on_run may destroy it.
+class Runnable : public ListHook<Runnable> {
+ public:
+  virtual void on_run() = 0;
+
+ protected:
+  ~Runnable() = default;
+};
+
+class Loop {
+ public:
+  Loop();
+  ~Loop();
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  // Runs until stop(); call from the thread that owns it.
+  void run();
+  void stop() noexcept { stopped_ = true; }
+
+  // Any thread: the function runs on this loop's thread, in order of posting. What was posted after the loop ended is
+  // dropped.
+  void post(std::function<void()> message);
+  // This thread: freed when the turn ends.
+  void bury(std::unique_ptr<Doomed> doomed) { graveyard_.push_back(std::move(doomed)); }
+  // In the next turn; once, however often it is asked for. Who waits already keeps its place.
+  void run_soon(Runnable& runnable) noexcept {
+    if (!runnable.linked()) run_queue_.push_back(runnable);
+  }
+  // Frees what was buried so far, and what that buries. Outside run() only.
+  void purge();
+  // Called once at the end of each turn (the access log hands its lines over here).
+  void at_turn_end(std::function<void()> hook) { turn_end_ = std::move(hook); }
+
+  Poller& poller() noexcept { return poller_; }
+  // For making a handle or a request: libuv looks at it at the end of this turn.
+  uv_loop_t* uv() noexcept {
+    uv_touched_ = true;
+    return &uv_;
+  }
+  // Milliseconds of CLOCK_MONOTONIC as of the beginning of this turn.
+  uint64_t now() const noexcept { return now_; }
+  // The same clock in microseconds, read now.
+  static uint64_t precise_now() noexcept;
+  void arm(Deadline& deadline, std::chrono::milliseconds after) noexcept {
+    wheel_.arm(deadline, now_, static_cast<uint64_t>(after.count()));
+  }
+
+ private:
+  void turn();
+  void deliver();
+
+  Poller poller_;
+  uv_loop_t uv_;
+  Watch uv_watch_;
+  uv_async_t wake_;
+  std::mutex mailbox_mutex_;
+  std::vector<std::function<void()>> mailbox_;
+  uint64_t now_;
+  DeadlineWheel wheel_;
+  List<Runnable> run_queue_;
+  std::vector<std::unique_ptr<Doomed>> graveyard_;
+  std::function<void()> turn_end_;
+  bool uv_touched_ = false;
+  bool stopped_ = false;
+  bool closing_ = false;
+};
+
+}  // namespace sallyport

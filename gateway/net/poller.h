@@ -1,0 +1,54 @@
+// One edge-triggered epoll set. Every socket is added once, for everything, and never modified; what happened is kept
+// in latches beside the socket. docs/event-core.md has the measurements behind this.
+#pragma once
+#include <sys/epoll.h>
+
+#include <array>
+#include <cstdint>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace sallyport {
+
+// Whoever deals with a socket at the moment. on_io may destroy the handler and the watch's owner (through Loop::bury).
+class IoHandler {
+ public:
+  virtual void on_io() = 0;
+
+ protected:
+  ~IoHandler() = default;
+};
+
+// The latches of one registered descriptor. Must not move, and must stay in memory until the end of the turn in which
+// its descriptor was closed. A null handler lets events pass by.
+struct Watch {
+  IoHandler* handler = nullptr;
+  bool readable = false;  // set by events; cleared by whoever sees EAGAIN or a short read
+  bool writable = false;
+  bool hangup = false;  // RDHUP, HUP or ERR was seen: reads go on until end of file, however short they are
+  bool broken = false;  // HUP or ERR was seen: nothing can be sent any more
+  bool failed = false;  // ERR was seen: a reset for one, where HUP alone may be two orderly ends
+};
+
+class Poller {
+ public:
+  Poller();
+  int fd() const noexcept { return epoll_.get(); }
+  // Edge-triggered, for reading, writing and hang-up at once. The registration ends when the descriptor is closed.
+  Status add(int fd, Watch& watch) noexcept;
+  // Level-triggered, for reading: listening sockets, and libuv's backend. exclusive: one waiting worker is woken, not
+  // all.
+  Status add_level(int fd, Watch& watch, bool exclusive) noexcept;
+  void remove(int fd) noexcept;
+  // Waits (ms; -1: for ever). Returns the number of events, for dispatch().
+  int wait(int timeout) noexcept;
+  // Sets latches and calls handlers, for the events of the last wait.
+  void dispatch(int count);
+
+ private:
+  UniqueFd epoll_;
+  std::array<epoll_event, 256> events_;
+};
+
+}  // namespace sallyport

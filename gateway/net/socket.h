@@ -1,0 +1,46 @@
+// Sockets: non-blocking and close-on-exec from the start.
+#pragma once
+#include <cstdint>
+
+#include "base/address.h"
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace sallyport {
+
+struct ListenOptions {
+  bool reuse_port = true;  // each worker binds a socket of its own
+  bool v6_only = true;     // an IPv6 socket takes no IPv4 clients; ":443" is one socket with this off
+  bool freebind = true;    // an address that arrives later (a VIP) can be bound now (IP_FREEBIND)
+  int backlog = 4096;
+};
+
+// Bound and listening. A unix path left behind by a process that is gone is replaced.
+Result<UniqueFd> listen_on(const Address& address, const ListenOptions& options);
+// Refuses what reuse_port alone would let through: another process (a second copy of the gateway too) already serving
+// it.
+Status probe_free(const Address& address, bool v6_only);
+
+struct Accepted {
+  UniqueFd fd;
+  Address peer;
+};
+// Error with sys == EAGAIN: nobody is waiting; EMFILE, ENFILE: no descriptor was left.
+Result<Accepted> accept_from(int listener) noexcept;
+
+// Starts connecting; in_progress says whether to wait for writability.
+struct Connecting {
+  UniqueFd fd;
+  bool in_progress = false;
+};
+Result<Connecting> connect_to(const Address& address) noexcept;
+int socket_error(int fd) noexcept;  // SO_ERROR
+Address local_address(int fd) noexcept;
+Address peer_address(int fd) noexcept;
+void set_no_delay(int fd) noexcept;
+void set_keep_alive(int fd) noexcept;
+// The close that follows sends RST, not FIN: the peer sees a cut, never a clean end (SO_LINGER 0).
+void set_reset_on_close(int fd) noexcept;
+bool same_address_listening(int fd, const Address& address) noexcept;
+
+}  // namespace sallyport

@@ -1,0 +1,112 @@
+#include "runtime/listener.h"
+
+#include <fcntl.h>
+
+#include <cerrno>
+
+#include "net/socket.h"
+#include "runtime/worker.h"
+
+namespace sallyport {
+namespace {
+
+constexpr int kBatch = 32;
+constexpr std::chrono::milliseconds kPause{64};
+
+UniqueFd open_reserve() { return UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC)); }
+
+}  // namespace
+
+Listener::Listener(Worker& owner, UniqueFd fd, bool shared, std::shared_ptr<ListenerShare> share)
+    : owner_(owner),
+      fd_(std::move(fd)),
+      reserve_(open_reserve()),
+      share_(std::move(share)),
+      deadline_(*this),
+      shared_(shared) {
+  watch_.handler = this;
+}
+
+Listener::~Listener() = default;
+
+Status Listener::start() { return owner_.loop().poller().add_level(fd_.get(), watch_, shared_); }
+
+void Listener::on_io() {
+  for (int i = 0; i < kBatch; ++i)
+    if (!accept_one()) return;
+}
+
+bool Listener::accept_one() {
+  if (closed_ || paused_) return false;
+  if (!reserve_place()) {
+    if (!full_) owner_.context().counters.reject(Rejection::max_connections);
+    full_ = true;
+    pause();
+    return false;
+  }
+  auto accepted = accept_from(fd_.get());
+  if (!accepted) {
+    release_place();
+    int sys = accepted.error().sys;
+    if (sys == EMFILE || sys == ENFILE || sys == ENOBUFS || sys == ENOMEM) {
+      owner_.context().counters.reject(Rejection::no_descriptors);
+      use_reserve();
+      pause();
+      return false;
+    }
+    // The client was gone before it could be accepted; others may wait.
+    return sys == ECONNABORTED || sys == EINTR || sys == EPROTO;
+  }
+  full_ = false;
+  if (!owner_.accepted(std::move(accepted->fd), accepted->peer, *share_)) release_place();
+  return true;
+}
+
+// Counted before the accept: workers that looked first and counted later would let in one too many each.
+bool Listener::reserve_place() {
+  GatewayLimits& limits = owner_.limits();
+  if (limits.connections.fetch_add(1, std::memory_order_relaxed) >= limits.max_connections) {
+    limits.connections.fetch_sub(1, std::memory_order_relaxed);
+    return false;
+  }
+  uint32_t here = share_->connections.fetch_add(1, std::memory_order_relaxed);
+  if (share_->max_connections == 0 || here < share_->max_connections) return true;
+  release_place();
+  return false;
+}
+
+void Listener::release_place() {
+  owner_.limits().connections.fetch_sub(1, std::memory_order_relaxed);
+  share_->connections.fetch_sub(1, std::memory_order_relaxed);
+}
+
+// A client left in the queue would wake every turn and learn nothing: it is accepted and closed.
+void Listener::use_reserve() {
+  reserve_.reset();
+  (void)accept_from(fd_.get());
+  reserve_ = open_reserve();
+}
+
+void Listener::pause() {
+  paused_ = true;
+  owner_.loop().poller().remove(fd_.get());
+  owner_.loop().arm(deadline_, kPause);
+}
+
+void Listener::on_deadline(Deadline&) {
+  if (closed_) return;
+  paused_ = false;
+  if (start()) on_io();
+}
+
+void Listener::close_after_accepting() {
+  if (closed_) return;
+  if (!shared_ && !paused_)
+    for (int i = 0; i < 1024 && accept_one(); ++i) {}
+  closed_ = true;
+  watch_.handler = nullptr;
+  if (!paused_) owner_.loop().poller().remove(fd_.get());
+  fd_.reset();
+}
+
+}  // namespace sallyport

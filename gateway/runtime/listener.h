@@ -1,0 +1,55 @@
+// A worker's end of a listening socket: accepts in small batches, and pauses when there is no room.
+#pragma once
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "base/unique_fd.h"
+#include "net/loop.h"
+
+namespace sallyport {
+
+class Worker;
+
+// What all workers' ends of one listener share.
+struct ListenerShare {
+  std::string name;
+  uint32_t max_connections = 0;  // 0: no limit of its own
+  std::atomic<uint32_t> connections{0};
+};
+
+class Listener final : public IoHandler, public Doomed, private Deadline::Owner {
+ public:
+  // shared: other workers wait on the same descriptor's socket (handed over by systemd, or a unix socket).
+  Listener(Worker& owner, UniqueFd fd, bool shared, std::shared_ptr<ListenerShare> share);
+  ~Listener() override;
+
+  Status start();
+  const std::string& name() const noexcept { return share_->name; }
+  // Takes what is waiting, then closes: nobody who got through to the socket is lost.
+  void close_after_accepting();
+
+ private:
+  void on_io() override;
+  void on_deadline(Deadline& which) override;
+  // False: nobody waits, or there is no room.
+  bool accept_one();
+  // A place among the connections of the gateway and of the listener. The session gives it back when it ends.
+  bool reserve_place();
+  void release_place();
+  void pause();
+  void use_reserve();
+
+  Worker& owner_;
+  UniqueFd fd_;
+  UniqueFd reserve_;  // given up for a moment when descriptors run out, so that a waiting client can be turned away
+  Watch watch_;
+  std::shared_ptr<ListenerShare> share_;
+  Deadline deadline_;
+  bool shared_;
+  bool paused_ = false;
+  bool full_ = false;  // as of the last look
+  bool closed_ = false;
+};
+
+}  // namespace sallyport

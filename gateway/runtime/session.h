@@ -1,0 +1,64 @@
+// One client connection, from accept to close: reads the PROXY header where one is due, finds out what the client
+// speaks, and then carries the flow that deals with it. Lives on one worker, in its list; dies through the graveyard.
+#pragma once
+#include <memory>
+#include <string>
+
+#include "layers/layer.h"
+#include "runtime/view.h"
+
+namespace sallyport {
+
+class Worker;
+
+class Session final : public Client,
+                      public Doomed,
+                      public ListHook<Session>,
+                      private IoHandler,
+                      private Deadline::Owner {
+ public:
+  // The listener's connection count is held by the session until it ends.
+  Session(Worker& owner, SnapshotView& view, const ListenerRules& rules, TransportPtr client,
+          const Address& peer_address, std::atomic<uint32_t>* listener_count);
+  ~Session() override;
+
+  void start();
+  // Stopping, or its view was replaced.
+  void drain();
+  // The drain time is over.
+  void abort();
+
+  void become(std::unique_ptr<Flow> next) override;
+  void end() override;
+  void end_lingering() override;
+  WorkerUpstream& upstream_of(const Service& service) override;
+  bool draining() const noexcept override;
+
+ private:
+  enum class State : uint8_t { proxy_header, sniffing, flowing, lingering, ended };
+
+  void on_io() override;
+  void on_deadline(Deadline& which) override;
+  void read_first_bytes();
+  // True: go on sniffing with what is left; false: more is needed, or the session has ended.
+  bool read_proxy_header(Bytes& seen);
+  void sniff_bytes(Bytes seen, bool at_end);
+  void keep(Bytes seen);
+  void run(std::unique_ptr<Flow> flow);
+  void turn_away(Rejection reason, End how, std::string_view why);
+  void linger();
+  bool trusted_proxy() const noexcept;
+
+  Worker& owner_;
+  SnapshotView& view_;
+  std::atomic<uint32_t>* listener_count_;
+  std::unique_ptr<Flow> flow_;
+  std::string seen_;  // first bytes, while more are needed
+  HelloProgress hello_progress_;
+  Deadline deadline_;
+  State state_ = State::sniffing;
+  bool silent_ = false;  // the deadline stands for silence, not for the handshake
+  uint32_t discarded_ = 0;
+};
+
+}  // namespace sallyport

@@ -1,0 +1,304 @@
+#include "runtime/snapshot.h"
+
+#include <algorithm>
+#include <fstream>
+
+#include "base/format.h"
+#include "runtime/context_builder.h"
+
+namespace sallyport {
+namespace {
+
+using config::Fault;
+using config::Mode;
+using config::Severity;
+
+constexpr auto kSoon = std::chrono::hours(24 * 14);
+
+bool terminates_tls(const config::Service& service) {
+  return service.mode == Mode::edge || service.mode == Mode::reencrypt || service.mode == Mode::redirect;
+}
+
+class Builder {
+ public:
+  Builder(Snapshot& snapshot, const std::shared_ptr<const TicketKeys>& tickets, const Snapshot* previous)
+      : snapshot_(snapshot),
+        previous_(previous),
+        contexts_(snapshot.config.gateway.certificates, snapshot.certs, tickets) {}
+
+  void run() {
+    check_gateway_tls();
+    build_services();
+    build_listeners();
+    warn_of_certificates();
+  }
+
+ private:
+  config::Config& config() { return snapshot_.config; }
+
+  void fault(Severity severity, const config::Position& at, std::string message, const std::string& service) {
+    config().faults.push_back(Fault{severity, at, std::move(message), source_line(at), service});
+  }
+
+  // The line a fault is about, for its excerpt; empty where there is none to show.
+  std::string source_line(const config::Position& at) {
+    if (at.line <= 0) return {};
+    std::ifstream file(config().directory / at.file);
+    std::string line;
+    for (int i = 0; i < at.line; ++i)
+      if (!std::getline(file, line)) return {};
+    return line;
+  }
+
+  // A policy OpenSSL refuses, or a default certificate that is none, concerns every service.
+  void check_gateway_tls() {
+    const config::CertificateSettings& settings = config().gateway.certificates;
+    auto plain = contexts_.table({}, true);
+    if (plain) {
+      default_contexts_ = plain->get();
+      tables_.emplace(table_key({}, true), plain->get());
+      snapshot_.contexts.push_back(std::move(*plain));
+      return;
+    }
+    fault(Severity::error, settings.default_at.line > 0 ? settings.default_at : settings.at, plain.error().text(), {});
+    config().gateway_faulty = true;
+  }
+
+  static std::string table_key(const config::ClientCertificates& rule, bool http) {
+    return ContextBuilder::rule_key(rule) + (http ? "|http" : "|tcp");
+  }
+
+  Result<const ContextTable*> table_for(const config::ClientCertificates& rule, bool http) {
+    std::string key = table_key(rule, http);
+    if (auto it = tables_.find(key); it != tables_.end()) return it->second;
+    auto made = contexts_.table(rule, http);
+    if (!made) return made.error();
+    const ContextTable* table = made->get();
+    snapshot_.contexts.push_back(std::move(*made));
+    tables_.emplace(std::move(key), table);
+    return table;
+  }
+
+  void build_services() {
+    std::vector<config::Service> good;
+    size_t index = 0;
+    for (config::Service& wanted : config().services) {
+      auto service = std::make_unique<Service>();
+      service->config = wanted;
+      service->client_rule = ContextBuilder::rule_key(wanted.client_certificates);
+      config::Position at = wanted.at;
+      Status built = build_tls(*service);
+      if (built && wanted.mode != Mode::redirect) {
+        built = build_upstream(*service, index);
+        if (wanted.server_tls.at.line > 0) at = wanted.server_tls.at;
+      }
+      if (!built) {
+        fault(Severity::error, at, built.error().text(), wanted.name);
+        config().left_out.push_back(wanted.name);
+        continue;
+      }
+      if (service->upstream) ++index;
+      good.push_back(wanted);
+      snapshot_.services.push_back(std::move(service));
+    }
+    config().services = std::move(good);
+  }
+
+  // Makes everything the service's TLS needs, so that what is wrong with it is known before any route is.
+  Status build_tls(const Service& service) {
+    if (!terminates_tls(service.config)) return success();
+    auto table = table_for(service.config.client_certificates, !service.config.protocol_tcp);
+    if (!table) return table.error();
+    if (service.config.certificate.empty()) return success();
+    auto fixed = fixed_context(service.config);
+    return fixed ? success() : Status(fixed.error());
+  }
+
+  Result<SslCtxPtr> fixed_context(const config::Service& service) {
+    auto set = snapshot_.certs->by_file(service.certificate);
+    if (!set) return set.error();
+    return contexts_.server(*set, service.client_certificates, !service.protocol_tcp);
+  }
+
+  Status build_upstream(Service& service, size_t index) {
+    const config::Service& wanted = service.config;
+    auto upstream = std::make_unique<Upstream>();
+    upstream->service = wanted.name;
+    upstream->index = index;
+    upstream->balance = wanted.balance;
+    upstream->timeouts = wanted.timeouts;
+    upstream->retries = wanted.retries;
+    upstream->proxy_protocol = wanted.proxy_protocol;
+    if (wanted.server_tls.enabled) {
+      bool http = wanted.mode == Mode::http || (wanted.mode == Mode::reencrypt && !wanted.protocol_tcp);
+      auto context = contexts_.upstream(wanted.server_tls, http);
+      if (!context) return context.error();
+      upstream->tls = *context;
+      upstream->tls_name = wanted.server_tls.name;
+      upstream->tls_verify = wanted.server_tls.verify == config::Verify::required;
+    }
+    uint16_t listener_port = 0;
+    for (const std::string& name : wanted.listeners)
+      if (const config::Listener* listener = config().listener(name); listener != nullptr && !listener->binds.empty())
+        listener_port = listener->binds.front().address.port();
+    for (const config::Server& server : wanted.servers)
+      upstream->endpoints.push_back(endpoint(wanted.name, server, listener_port));
+    service.upstream = std::move(upstream);
+    return success();
+  }
+
+  // A server that stands in the previous snapshot too goes on with what is known of it.
+  std::shared_ptr<Endpoint> endpoint(const std::string& service, const config::Server& server, uint16_t port) {
+    auto fresh = std::make_shared<Endpoint>(server, port);
+    if (previous_ == nullptr) return fresh;
+    for (const auto& old : previous_->services) {
+      if (old->config.name != service || !old->upstream) continue;
+      for (const auto& candidate : old->upstream->endpoints)
+        if (candidate->label() == fresh->label() && candidate->port() == fresh->port() &&
+            candidate->weight() == fresh->weight())
+          return candidate;
+    }
+    return fresh;
+  }
+
+  void build_listeners() {
+    for (const config::Listener& wanted : config().listeners) {
+      if (wanted.off) continue;
+      auto rules = std::make_unique<ListenerRules>();
+      rules->name = wanted.name;
+      rules->config = wanted;
+      rules->public_port = wanted.public_port;
+      rules->timeouts = config().gateway.default_timeouts;
+      rules->default_contexts = default_contexts_;
+      rules->plain_fallback = &snapshot_.plain_fallback;
+      rules->trusted_proxies = &snapshot_.config.gateway.trusted_proxies;
+      size_t others = 0;
+      for (const auto& service : snapshot_.services) {
+        const auto& names = service->config.listeners;
+        if (std::find(names.begin(), names.end(), wanted.name) == names.end()) continue;
+        if (service->config.mode == Mode::ssh) {
+          rules->ssh = service.get();
+        } else if (service->config.mode == Mode::tcp) {
+          rules->tcp = service.get();
+        } else {
+          ++others;
+          add_routes(*rules, *service);
+        }
+      }
+      if (others == 0 && (rules->ssh == nullptr) != (rules->tcp == nullptr))
+        rules->immediate = rules->ssh != nullptr ? rules->ssh : rules->tcp;
+      // The built-in ssh listener exists when a service uses it.
+      if (wanted.name == "ssh" && rules->ssh == nullptr && rules->tcp == nullptr && others == 0) continue;
+      snapshot_.listeners.push_back(std::move(rules));
+    }
+  }
+
+  void add_routes(ListenerRules& rules, const Service& service) {
+    const config::Service& wanted = service.config;
+    uint16_t port = rules.public_port;
+    if (port == 0 && !rules.config.binds.empty()) port = rules.config.binds.front().address.port();
+    for (const std::string& host : wanted.hosts) {
+      if (wanted.mode == Mode::passthrough) {
+        rules.tls.at(host).passthrough = &service;
+        note_https(host, port, rules.name);
+        continue;
+      }
+      if (terminates_tls(wanted)) add_tls_route(rules, service, host);
+      if (wanted.mode == Mode::http || wanted.mode == Mode::redirect) add_paths(rules.plain.at(host).paths, service);
+      if (wanted.mode != Mode::edge && wanted.mode != Mode::reencrypt) continue;
+      if (wanted.plain_http == config::PlainHttp::serve)
+        add_paths(snapshot_.plain_fallback.at(host).served, service);
+      else if (!wanted.protocol_tcp)
+        note_https(host, wanted.plain_http == config::PlainHttp::redirect ? port : uint16_t{0}, rules.name);
+    }
+  }
+
+  void add_tls_route(ListenerRules& rules, const Service& service, const std::string& host) {
+    TlsHost& entry = rules.tls.at(host);
+    rules.terminates = true;
+    if (entry.first == nullptr) {
+      entry.first = &service;
+      entry.client_rule = service.client_rule;
+      if (auto table = table_for(service.config.client_certificates, !service.config.protocol_tcp))
+        entry.contexts = *table;
+      if (!service.config.certificate.empty())
+        if (auto fixed = fixed_context(service.config)) entry.fixed = *fixed;
+    }
+    if (service.config.protocol_tcp) {
+      entry.tcp = &service;
+    } else {
+      add_paths(entry.paths, service);
+    }
+  }
+
+  static void add_paths(PathTable& table, const Service& service) {
+    for (const std::string& path : service.config.paths) table.add(path, &service);
+  }
+
+  // Where plain HTTP for the host is sent: a host on several listeners keeps the https one.
+  void note_https(const std::string& host, uint16_t port, const std::string& listener) {
+    uint16_t& entry = snapshot_.plain_fallback.at(host).https_port;
+    if (entry == 0 || listener == "https") entry = port;
+  }
+
+  void warn_of_certificates() {
+    auto now = std::chrono::system_clock::now();
+    for (const CertProblem& problem : snapshot_.certs->problems())
+      fault(Severity::warning, {problem.file, 0, 0}, problem.message, {});
+    for (const auto& certificate : snapshot_.certs->all()) {
+      auto left = certificate->not_after - now;
+      if (left >= kSoon) continue;
+      auto days = std::chrono::duration_cast<std::chrono::hours>(left).count() / 24;
+      fault(Severity::warning, {certificate->file, 0, 0},
+            left.count() < 0 ? std::string("this certificate has expired")
+                             : format("this certificate ends in {} days", days),
+            {});
+    }
+    for (const auto& service : snapshot_.services) warn_of_hosts(service->config);
+  }
+
+  void warn_of_hosts(const config::Service& service) {
+    for (size_t i = 0; i < service.hosts.size(); ++i) {
+      const std::string& host = service.hosts[i];
+      if (host == "*") continue;
+      const config::Position& at = i < service.host_positions.size() ? service.host_positions[i] : service.at;
+      bool covered = !snapshot_.certs->match(host).empty();
+      bool ends_here = service.mode == Mode::edge || service.mode == Mode::reencrypt;
+      if (ends_here && !covered && service.certificate.empty() &&
+          config().gateway.certificates.default_certificate.empty())
+        fault(Severity::warning, at, format("no certificate covers \"{}\": its clients will be refused", host),
+              service.name);
+      if (service.mode == Mode::passthrough && covered && some_service_terminates())
+        fault(Severity::warning, at,
+              format("a certificate served here also covers \"{}\", which is passed through: browsers may send its "
+                     "requests over "
+                     "another service's connection, and are answered 421 then",
+                     host),
+              service.name);
+    }
+  }
+
+  bool some_service_terminates() const {
+    return std::any_of(snapshot_.services.begin(), snapshot_.services.end(),
+                       [](const auto& service) { return terminates_tls(service->config); });
+  }
+
+  Snapshot& snapshot_;
+  const Snapshot* previous_;
+  ContextBuilder contexts_;
+  std::map<std::string, const ContextTable*> tables_;
+  const ContextTable* default_contexts_ = nullptr;
+};
+
+}  // namespace
+
+std::shared_ptr<const Snapshot> build_snapshot(config::Config config, const std::shared_ptr<const TicketKeys>& tickets,
+                                               const Snapshot* previous) {
+  auto snapshot = std::make_shared<Snapshot>();
+  snapshot->config = std::move(config);
+  snapshot->certs = CertStore::load(snapshot->config.gateway.certificates.directory);
+  Builder(*snapshot, tickets, previous).run();
+  return snapshot;
+}
+
+}  // namespace sallyport

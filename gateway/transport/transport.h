@@ -1,0 +1,153 @@
+// A connection's bytes, plain or TLS: one socket, perhaps an SSL object, what could not be sent yet, and what was read
+// too early. Reading uses large buffers that belong to the worker; a transport at rest owns no buffer at all.
+#pragma once
+#include <cstdint>
+#include <memory>
+
+#include "base/chunk.h"
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "net/loop.h"
+#include "net/pipe.h"
+#include "transport/tls_context.h"
+
+namespace sallyport {
+
+// What the transports of one worker share. Lives as long as the worker; single-threaded.
+struct IoContext {
+  explicit IoContext(Loop& the_loop);
+  Loop& loop;
+  ChunkPool chunks;
+  PipePool pipes;
+  // Read targets. Whoever reads has dealt with what is in them before the next read of this worker.
+  static constexpr size_t kPlainSize = 256 * 1024;
+  static constexpr size_t kCipherSize = 128 * 1024;
+  std::unique_ptr<uint8_t[]> plain;
+  std::unique_ptr<uint8_t[]> cipher;
+};
+
+class UpstreamSessions;
+class Transport;
+// Closes the descriptor at once and leaves the memory to the graveyard, so that late events find a live Watch.
+struct TransportDeleter {
+  void operator()(Transport* transport) const noexcept;
+};
+using TransportPtr = std::unique_ptr<Transport, TransportDeleter>;
+
+class Transport final : public Doomed {
+ public:
+  // Marks: above the high mark a source feeding this transport is not read, below the low mark it is again.
+  static constexpr size_t kHighMark = 64 * 1024;
+  static constexpr size_t kLowMark = 32 * 1024;
+
+  // Registers the descriptor. connected: reads and writes are tried without waiting for an event.
+  static Result<TransportPtr> make(IoContext& io, UniqueFd fd, bool connected);
+  ~Transport() override;
+
+  void set_handler(IoHandler* handler) noexcept { watch_.handler = handler; }
+  int fd() const noexcept { return fd_.get(); }
+  IoContext& io() noexcept { return *io_; }
+
+  // --- TLS. The SSL object's BIO is this transport.
+  // As the server. routed_sni: the name the connection was routed by; a hello with another one fails the handshake.
+  Status accept_tls(SSL_CTX& context, std::string_view routed_sni);
+  // As the client. name: a DNS name or an IP address, to verify (unless verify is off) and, a DNS name, to send as SNI.
+  Status connect_tls(SSL_CTX& context, std::string_view name, bool verify, UpstreamSessions& sessions,
+                     std::string_view endpoint);
+  SSL* ssl() noexcept { return ssl_.get(); }
+  bool tls_resumed() const noexcept;
+  enum class Handshake : uint8_t { done, again, failed };
+  // Goes on until it needs the peer. failed: error() tells; an alert may be pending, so flush before closing.
+  Handshake handshake();
+
+  // --- Reading.
+  enum class Read : uint8_t {
+    data,    // bytes() holds some: in a worker buffer, gone with the next read of any transport of this worker
+    again,   // nothing now
+    eof,     // the peer ended cleanly: FIN, or close_notify
+    failed,  // reset, cut (FIN without close_notify under TLS), or a TLS error: error() tells
+  };
+  Read read();
+  Bytes bytes() const noexcept { return bytes_; }
+  // Puts bytes back in front of what is still to be read: what the demultiplexer looked at, what a parser left.
+  void unread(Bytes bytes);
+  // Asks the kernel, whatever the latches say: true if there is nothing to read, not even an end. Touches no worker
+  // buffer.
+  bool quiet() const noexcept;
+  // True if read() may bring something without a new event.
+  bool can_read() const noexcept;
+
+  // --- Writing. Everything is taken; pending() tells how much of it has not been sent.
+  void write(Bytes bytes) { write(bytes, {}); }
+  // Both parts in one TLS record or one system call, where they fit.
+  void write(Bytes first, Bytes second);
+  // Sends what is pending as far as the socket takes it. False: the connection is gone, error() tells.
+  bool flush();
+  size_t pending() const noexcept { return out_.size(); }
+  bool congested() const noexcept { return out_.size() >= kHighMark; }
+  bool relaxed() const noexcept { return out_.size() <= kLowMark; }
+  // Ends our direction once everything is sent: close_notify under TLS, then FIN. flush() may be needed to get there.
+  void end_write();
+  bool write_ended() const noexcept { return end_ == End::sent; }
+
+  // The close to come sends RST.
+  void reset_on_close() noexcept;
+
+  bool writable() const noexcept { return watch_.writable; }
+  bool hangup() const noexcept { return watch_.hangup; }
+  // Both directions are over, by a reset for one: seen without reading.
+  bool broken() const noexcept { return watch_.broken; }
+  // A reset, or another error of the connection: seen without reading.
+  bool failed() const noexcept { return watch_.failed; }
+  const Error& error() const noexcept { return error_; }
+  // Which of tls_failure_reason()'s words a failed handshake was; "" if it failed otherwise.
+  const char* tls_failure() const noexcept { return tls_failure_; }
+  bool write_failed() const noexcept { return write_failed_; }
+  uint64_t received() const noexcept { return received_; }  // bytes of the socket, TLS included
+  uint64_t sent() const noexcept { return sent_; }
+  // For counting both ways when splice moves bytes past this object.
+  Watch& watch() noexcept { return watch_; }
+  void count_received(uint64_t count) noexcept { received_ += count; }
+  void count_sent(uint64_t count) noexcept { sent_ += count; }
+  bool has_unread() const noexcept { return !stash_.empty(); }
+
+ private:
+  friend struct TransportBio;
+  friend struct TransportDeleter;
+  enum class End : uint8_t { open, wanted, sent };
+
+  Transport(IoContext& io, UniqueFd fd) noexcept;
+  Status start_tls(SslPtr ssl);
+  Read read_plain();
+  Read read_tls();
+  ssize_t receive(uint8_t* into, size_t size);  // recv, latches kept
+  void keep_unused_cipher();
+  void write_tls(Bytes bytes);
+  void send_now(Bytes bytes);
+  bool send_vector(iovec* parts, size_t count, size_t total, size_t& sent);
+  void fail_write(int sys, const char* what);
+  void finish_end();
+  void close() noexcept;
+
+  IoContext* io_;
+  Watch watch_;
+  UniqueFd fd_;
+  End end_ = End::open;
+  bool eof_ = false;  // recv returned 0
+  bool handshaken_ = false;
+  bool write_failed_ = false;
+  bool tls_waits_ = false;    // OpenSSL has used up all there is, but for the beginning of a record
+  bool read_failed_ = false;  // under TLS: a failure that came behind bytes is told once they are read
+  SslPtr ssl_;
+  Chain stash_;  // read, not yet consumed; ciphertext when ssl_ is set
+  Bytes feed_;   // ciphertext in the worker's buffer, during one call only
+  Bytes bytes_;
+  Chain out_;         // to be sent; ciphertext when ssl_ is set
+  int read_sys_ = 0;  // errno of a failed recv
+  Error error_;
+  const char* tls_failure_ = "";
+  uint64_t received_ = 0;
+  uint64_t sent_ = 0;
+};
+
+}  // namespace sallyport

@@ -1,0 +1,41 @@
+// A worker's idle connections to one server, newest first. One that the server closes, or sends anything on, is dropped
+// at once; the others when they have been idle for too long.
+#pragma once
+#include <chrono>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/list.h"
+#include "net/loop.h"
+#include "transport/transport.h"
+
+namespace sallyport {
+
+class Pool {
+ public:
+  static constexpr std::chrono::milliseconds kIdle{30'000};
+  static constexpr size_t kMost = 128;
+
+  explicit Pool(Loop& loop) noexcept : loop_(&loop) {}
+  ~Pool();
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+
+  // key: whatever must be equal for a connection to be used again (the TLS name it was verified for). generation: the
+  // endpoint's, so that a server that moved is not found by its old connections. look: asks the kernel whether the
+  // server has closed it meanwhile, which costs a system call. Null if there is none.
+  TransportPtr take(std::string_view key, uint32_t generation, bool look);
+  void give(TransportPtr transport, std::string_view key, uint32_t generation);
+  size_t size() const noexcept { return size_; }
+
+ private:
+  struct Idle;
+  void drop(Idle& idle);
+
+  Loop* loop_;
+  List<Idle> idle_;
+  size_t size_ = 0;
+};
+
+}  // namespace sallyport

@@ -1,0 +1,26 @@
+// The servers behind one service, and how to reach them. Built with the snapshot and constant from then on.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/model.h"
+#include "transport/tls_context.h"
+#include "upstream/endpoint.h"
+
+namespace sallyport {
+
+struct Upstream {
+  std::string service;
+  size_t index = 0;  // its place in the snapshot: where each worker keeps what it knows of it
+  std::vector<std::shared_ptr<Endpoint>> endpoints;
+  config::Balance balance = config::Balance::round_robin;
+  config::Timeouts timeouts;
+  int retries = 3;
+  config::ProxyProtocol proxy_protocol = config::ProxyProtocol::off;
+  SslCtxPtr tls;         // null: plain
+  std::string tls_name;  // SNI and name to verify; empty: the client's host, else the server's host name
+  bool tls_verify = true;
+};
+
+}  // namespace sallyport

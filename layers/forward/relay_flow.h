@@ -1,0 +1,33 @@
+// Carries bytes between a client and a server of one service until both are done: passthrough, ssh, tcp, and what is
+// left of a connection when TLS has been taken off it (protocol: tcp).
+#pragma once
+#include <memory>
+
+#include "layers/forward/tunnel.h"
+#include "layers/layer.h"
+#include "layers/service.h"
+#include "upstream/connector.h"
+
+namespace sallyport {
+
+class RelayFlow final : public Flow, private Connector::Owner, private Tunnel::Owner {
+ public:
+  RelayFlow(Client& client, const Service& service, const ClientHello* hello);
+
+  void start() override;
+  void drain() override {}  // a relay cannot tell a good moment to end: it runs until the drain time is over
+  void abort() override;
+  void on_io() override;
+
+ private:
+  void on_connected(Result<ServerConnection> connection) override;
+  void on_tunnel_over(End end, std::string_view reason) override { finish(end, reason); }
+  void finish(End end, std::string_view reason = {});
+
+  const Service& service_;
+  std::string proxy_header_;
+  Connector connector_;
+  std::unique_ptr<Tunnel> tunnel_;  // once connected; it takes the client's events then
+};
+
+}  // namespace sallyport

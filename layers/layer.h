@@ -1,0 +1,90 @@
+// What happens to a client connection once its first bytes are known. A layer is a folder with one or more Flows: a
+// Flow is what one session is doing, on one worker; what it goes by (Service, ListenerRules) is in the snapshot, and
+// constant.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "demux/client_hello.h"
+#include "demux/sniff.h"
+#include "layers/access_log.h"
+#include "metrics/counters.h"
+#include "net/loop.h"
+#include "transport/transport.h"
+#include "upstream/worker_upstream.h"
+
+namespace sallyport {
+
+struct ListenerRules;
+struct Service;
+class ExchangePool;
+
+// What the flows of one worker share. Outlives every session.
+struct WorkerContext {
+  IoContext& io;
+  AccessLog& access_log;
+  Counters& counters;
+  ExchangePool& exchanges;
+  std::string scratch;  // what is being written to a server: empty between uses
+  std::string reply;    // what is being written to a client: likewise
+};
+
+// What the demultiplexer found. The bytes it looked at are back in the transport.
+struct Verdict {
+  Sniff protocol = Sniff::other;
+  ClientHello hello;  // of tls
+};
+
+class Flow;
+
+// One client connection, as the layers see it; runtime's Session is the one implementation. Lives on one worker.
+class Client {
+ public:
+  // The session goes on with another flow; the old one dies at the end of the turn. start() is called on the new one.
+  virtual void become(std::unique_ptr<Flow> next) = 0;
+  // Ends the session: the connection is closed as it is, and nothing of the flow may be touched after the caller
+  // returned.
+  virtual void end() = 0;
+  // As end(), but what was written still arrives: sends FIN, reads and drops what comes, for a short while.
+  virtual void end_lingering() = 0;
+  virtual WorkerUpstream& upstream_of(const Service& service) = 0;
+  // True once this session should not take up anything new: stopping, or its view of the snapshot has been replaced.
+  virtual bool draining() const noexcept = 0;
+
+  TransportPtr transport;
+  WorkerContext* worker = nullptr;
+  const ListenerRules* listener = nullptr;
+  Address peer;   // the client, unmapped: the PROXY source if there is one
+  Address local;  // where it connected to
+  std::string sni;
+  uint64_t accepted_us = 0;
+  int64_t handshake_ms = -1;
+  bool tls = false;  // TLS ends here
+
+ protected:
+  ~Client() = default;
+};
+
+class Flow : public IoHandler {
+ public:
+  explicit Flow(Client& client) noexcept : client_(client) {}
+  virtual ~Flow() = default;
+  Flow(const Flow&) = delete;
+  Flow& operator=(const Flow&) = delete;
+
+  // Once, when the flow has become the session's. It takes the transport's events from here on.
+  virtual void start() = 0;
+  // Nothing new any more: an idle flow ends, a busy one ends when it is done. May be called more than once.
+  virtual void drain() = 0;
+  // The drain time is over: log and end now.
+  virtual void abort() = 0;
+
+ protected:
+  Client& client_;
+};
+
+// The key for hashes over the client's address.
+uint64_t client_key(const Address& address) noexcept;
+
+}  // namespace sallyport

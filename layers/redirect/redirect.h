@@ -1,0 +1,12 @@
+// Answers without a server: the redirects a user wrote.
+#pragma once
+#include "config/model.h"
+#include "http/message.h"
+#include "http/reply.h"
+
+namespace sallyport {
+
+// keep_path: the request's path and query go behind `to`.
+http::Reply redirect_for(const config::Redirect& redirect, const http::RequestHead& request);
+
+}  // namespace sallyport

@@ -1,0 +1,20 @@
+// A service, built: what the user wrote, its servers, and what was made of its settings once instead of per request.
+#pragma once
+#include <memory>
+#include <string>
+
+#include "base/text.h"
+#include "config/model.h"
+#include "upstream/upstream.h"
+
+namespace sallyport {
+
+struct Service {
+  config::Service config;
+  std::unique_ptr<Upstream> upstream;  // null: mode redirect
+  // Equal for services whose clients must have passed the same certificate check; empty: none is asked for.
+  std::string client_rule;
+  const char* mode() const noexcept { return config::name_of(config.mode); }
+};
+
+}  // namespace sallyport

@@ -1,0 +1,139 @@
+// One request and its response, whatever protocol carries them on either side. Finds a server, sends the request, hands
+// the response to the client's flow, and tries again where nothing can be done twice. Lent by a pool of the worker;
+// belongs to one flow at a time.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "http/message.h"
+#include "layers/layer.h"
+#include "layers/service.h"
+#include "layers/terminate/h1_leg.h"
+#include "upstream/connector.h"
+
+namespace sallyport {
+
+class Exchange final : private Connector::Owner, private H1Leg::Owner, private Deadline::Owner {
+ public:
+  // The client's side. on_* tell what is new; none of them may destroy the exchange, only note it: on_exchange comes
+  // when the client's flow should pump.
+  class ClientSide {
+   public:
+    virtual void on_exchange() = 0;
+    virtual void on_response_head(Exchange& exchange, bool interim) = 0;
+    virtual void on_response_body(Exchange& exchange, Bytes piece) = 0;
+    virtual void on_response_end(Exchange& exchange) = 0;
+    virtual void on_upgraded(Exchange& exchange, Bytes rest) = 0;
+    // No (more) response will come. status: what to answer if nothing has been sent yet.
+    virtual void on_failed(Exchange& exchange, int status) = 0;
+    virtual bool may_receive() const = 0;
+
+   protected:
+    ~ClientSide() = default;
+  };
+
+  Exchange();
+  ~Exchange();
+
+  // Filled by the client's reader.
+  http::RequestHead request;
+  http::HeaderList request_trailers;
+  // Filled by the server's.
+  http::ResponseHead response;
+  http::HeaderList response_trailers;
+
+  // For the log. Whoever knows them sets them.
+  const Service* service = nullptr;
+  std::string host;  // as requested, before anything was rewritten
+  std::string path;
+  int status = 0;  // of the final response sent to the client
+  uint64_t bytes_in = 0;
+  uint64_t bytes_out = 0;
+  uint64_t started_us = 0;
+  int64_t first_byte_ms = -1;
+  End end = End::ok;
+  std::string reason;
+  Address client_address;  // the effective one
+
+  // Sends the request on. The head must be complete, routed, and as the server should see it.
+  void begin(Client& client, ClientSide& side, bool upgrade);
+  bool begun() const noexcept { return side_ != nullptr; }
+  void send_body(Bytes piece);
+  void send_end();
+  // False while the server (or the wait for one) holds enough of the body.
+  bool wants_body() const noexcept;
+  // Moves what can be moved. False: the budget is spent.
+  bool pump();
+  // The server has something to read, and may have more to say.
+  bool can_progress() const noexcept { return !over_ && leg_.attached() && leg_.connection().transport->can_read(); }
+  // The client is gone, or has what it needs: frees the server's side at once. An unfinished connection is reset.
+  void cancel();
+  // The response is complete: the server's connection goes back to the pool, or stays for this client only.
+  void release();
+  // A connection to keep for the next request of the same client (NTLM, PROXY protocol). May be empty.
+  ServerConnection take_pinned() noexcept { return std::move(pinned_); }
+  void offer_pinned(ServerConnection connection) noexcept { pinned_ = std::move(connection); }
+  // After on_upgraded.
+  ServerConnection take_connection() noexcept { return leg_.detach(); }
+  int64_t connect_ms() const noexcept { return connect_ms_; }
+  const std::string& server_label() const noexcept { return server_label_; }
+  void reset(ChunkPool& chunks);
+
+ private:
+  void on_connected(Result<ServerConnection> connection) override;
+  void leg_event() override;
+  void leg_head(bool interim) override;
+  void leg_body(Bytes piece) override;
+  void leg_ended() override;
+  void leg_upgraded(Bytes rest) override;
+  void leg_failed(const Error& error) override;
+  bool leg_may_read() const override;
+  void on_deadline(Deadline& which) override;
+
+  void connect(bool only_fresh);
+  void start_request(ServerConnection connection);
+  bool replayable() const noexcept;
+  void fail(End how, int status_to_send, std::string why);
+  void arm(config::Milliseconds after);
+  void note_progress();
+
+  Client* client_ = nullptr;
+  ClientSide* side_ = nullptr;
+  WorkerUpstream* upstream_ = nullptr;
+  Connector connector_;
+  H1Leg leg_;
+  Deadline deadline_;
+  std::unique_ptr<Chain> held_;  // body that waits for a connection
+  ServerConnection pinned_;
+  std::string server_label_;
+  uint64_t progress_ = 0;  // bytes of the server's socket when the deadline was armed
+  int64_t connect_ms_ = -1;
+  int tries_ = 0;
+  bool upgrade_ = false;
+  bool request_ended_ = false;
+  bool body_seen_ = false;
+  bool head_received_ = false;
+  bool over_ = false;  // ended, failed or upgraded: nothing more is said to the client's side
+  bool pin_ = false;
+};
+
+// The exchanges of one worker: warm ones first, so that a request allocates nothing.
+class ExchangePool {
+ public:
+  explicit ExchangePool(ChunkPool& chunks) noexcept : chunks_(chunks) {}
+  Exchange* take();
+  void give(Exchange* exchange);
+
+ private:
+  ChunkPool& chunks_;
+  std::vector<std::unique_ptr<Exchange>> free_;
+};
+
+struct ExchangeReturner {
+  ExchangePool* pool = nullptr;
+  void operator()(Exchange* exchange) const { pool->give(exchange); }
+};
+using ExchangePtr = std::unique_ptr<Exchange, ExchangeReturner>;
+
+}  // namespace sallyport

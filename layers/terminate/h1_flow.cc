@@ -1,0 +1,514 @@
+#include "layers/terminate/h1_flow.h"
+
+#include <utility>
+
+#include "base/log.h"
+#include "http/forwarding.h"
+#include "http/h1_writer.h"
+#include "layers/policies/access.h"
+#include "layers/policies/headers.h"
+#include "layers/redirect/redirect.h"
+#include "layers/terminate/exchange_log.h"
+
+namespace sallyport {
+namespace {
+
+constexpr int kRounds = 16;
+
+// What the deadline waits for.
+enum Wait : uint8_t { kNothing, kFirstRequest, kKeepAlive, kHead, kClient };
+
+std::string_view pool_key_of(const ServerConnection& connection, const Service& service,
+                             std::string_view host) noexcept {
+  const Upstream& upstream = *service.upstream;
+  return Connector::pool_key(upstream, *upstream.endpoints[connection.endpoint], host);
+}
+
+}  // namespace
+
+H1Flow::H1Flow(Client& client, std::string client_rule)
+    : Flow(client), client_rule_(std::move(client_rule)), deadline_(*this) {}
+
+H1Flow::~H1Flow() = default;
+
+const config::Timeouts& H1Flow::timeouts() const noexcept {
+  return last_service_ != nullptr ? last_service_->config.timeouts : client_.listener->timeouts;
+}
+
+void H1Flow::start() {
+  client_.transport->set_handler(this);
+  pump();
+}
+
+void H1Flow::on_io() { pump(); }
+
+bool H1Flow::may_receive() const { return !client_.transport->congested() && !client_.transport->write_failed(); }
+
+void H1Flow::pump() {
+  if (pumping_ || ended_) return;
+  pumping_ = true;
+  bool again = false;
+  int round = 0;
+  while (!ended_ && step(again))
+    if (++round == kRounds) {
+      again = true;
+      break;
+    }
+  pumping_ = false;
+  if (ended_) return;
+  if (again) client_.worker->io.loop.run_soon(*this);
+  rearm();
+}
+
+bool H1Flow::step(bool& again) {
+  bool more = false;
+  if (exchange_ && exchange_->begun() && !response_over_ && !cut_) {
+    if (!exchange_->pump()) again = true;
+    if (tunnel_) {
+      deadline_.disarm();
+      tunnel_->start();
+      return false;
+    }
+    write_reply({});
+  }
+  if (!client_.transport->flush()) {
+    client_gone(End::client_cut, client_.transport->error().text());
+    return false;
+  }
+  if (cut_) {
+    cut(exchange_->end, exchange_->reason);
+    return false;
+  }
+  if (closing_) {
+    if (client_.transport->write_ended()) {
+      ended_ = true;
+      client_.end();
+    }
+    return false;
+  }
+  if (response_over_) {
+    // The end of the request may be among what was read while the server had enough.
+    if (!request_done_ && !close_after_ && !input_.empty() && !input_incomplete_) process(as_bytes(input_));
+    finish_exchange();
+    if (ended_ || closing_) return false;
+    more = true;
+  }
+  // The leg stopped reading because the client's queue was full, and the flush has made room: no event will tell.
+  if (exchange_ && exchange_->can_progress() && !response_over_ && may_receive()) more = true;
+  if (may_read()) {
+    if (read_client()) more = true;
+  } else if (client_.transport->broken()) {
+    client_gone(End::client_cut, "reset");
+  }
+  return more && !ended_;
+}
+
+bool H1Flow::may_read() const noexcept {
+  if (closing_ || response_over_ || tunnel_) return false;
+  if (!exchange_) return !client_.transport->congested();
+  if (request_done_) return false;
+  return !exchange_->begun() || exchange_->wants_body();
+}
+
+bool H1Flow::read_client() {
+  if (!input_.empty() && !input_incomplete_) {
+    process(as_bytes(input_));
+    return true;
+  }
+  switch (client_.transport->read()) {
+    case Transport::Read::again: return false;
+    case Transport::Read::data:
+      if (input_.empty()) {
+        process(client_.transport->bytes());
+      } else {
+        input_.append(as_text(client_.transport->bytes()));
+        process(as_bytes(input_));
+      }
+      return true;
+    case Transport::Read::eof:
+      if (!exchange_) {
+        close_when_sent(true);  // it may have ended its side behind a request and still be reading the answer
+      } else {
+        client_gone(End::client_closed, "closed within a request");
+      }
+      return false;
+    case Transport::Read::failed: {
+      const Error& error = client_.transport->error();
+      if (exchange_) {
+        client_gone(End::client_cut, error.text());
+      } else {
+        log::debug("client {}: {}, between requests", client_.peer.ip_text(), error.text());
+        if (error.kind == Kind::cut) {
+          close_when_sent(true);  // a FIN without close_notify: as above
+        } else {
+          ended_ = true;
+          client_.end();
+        }
+      }
+      return false;
+    }
+  }
+  return false;
+}
+
+// rest may be the end of input_ itself: then only what was dealt with goes.
+void H1Flow::keep_input(Bytes rest) {
+  const auto* own = reinterpret_cast<const uint8_t*>(input_.data());
+  if (rest.empty()) {
+    std::string().swap(input_);
+  } else if (input_.empty() || rest.data() < own || rest.data() > own + input_.size()) {
+    input_.assign(as_text(rest));
+  } else {
+    input_.erase(0, static_cast<size_t>(rest.data() - own));
+  }
+}
+
+void H1Flow::process(Bytes input) {
+  if (!exchange_) {
+    exchange_ = ExchangePtr(client_.worker->exchanges.take(), ExchangeReturner{&client_.worker->exchanges});
+    exchange_->started_us = Loop::precise_now();
+    exchange_->client_address = client_.peer;
+    request_done_ = head_sent_ = response_over_ = chunked_out_ = close_after_ = false;
+  }
+  input_incomplete_ = false;
+  for (;;) {
+    size_t before = input.size();
+    http::H1Event event = reader_.next(input, exchange_->request, exchange_->request_trailers);
+    exchange_->bytes_in += before - input.size();
+    switch (event) {
+      case http::H1Event::need_more:
+        input_incomplete_ = !input.empty();
+        // Only empty lines so far: no request has begun.
+        if (input.empty() && reader_.idle() && !exchange_->begun()) exchange_.reset();
+        keep_input(input);
+        return;
+      case http::H1Event::head:
+        on_head();
+        // Answered without a server: what is left of the request is dealt with at the end of the response.
+        if (ended_ || response_over_ || cut_) {
+          if (response_over_ && exchange_->request.body == http::Body::none) continue;
+          keep_input(input);
+          return;
+        }
+        break;
+      case http::H1Event::body:
+        exchange_->send_body(reader_.body());
+        // Without input left, the reader still has to say whether that was the end.
+        if (!input.empty() && !exchange_->wants_body()) {
+          keep_input(input);
+          return;
+        }
+        break;
+      case http::H1Event::complete:
+        request_done_ = true;
+        if (exchange_->begun()) exchange_->send_end();
+        keep_input(input);
+        return;
+      case http::H1Event::error: {
+        const http::H1Failure& failure = reader_.failure();
+        client_.worker->counters.reject(Rejection::bad_request);
+        keep_input({});
+        if (response_over_) {
+          close_after_ = true;  // answered already: what is wrong with the rest only ends the connection
+          return;
+        }
+        if (exchange_->begun()) {
+          // The server has part of the request: it must not take that for the whole.
+          exchange_->cancel();
+        }
+        if (head_sent_) {
+          cut(End::bad_request, failure.why);
+          return;
+        }
+        close_after_ = true;
+        refuse(failure.status, End::bad_request, failure.why);
+        return;
+      }
+    }
+  }
+}
+
+void H1Flow::on_head() {
+  Exchange& exchange = *exchange_;
+  http::RequestHead& request = exchange.request;
+  const ListenerRules& rules = *client_.listener;
+  exchange.host = request.authority;
+  exchange.path = request.target;
+  client_.worker->counters.requests.add();
+  if (rules.trusted_proxies != nullptr && !rules.trusted_proxies->empty())
+    exchange.client_address = http::client_address(request.fields, client_.peer, *rules.trusted_proxies);
+
+  std::string_view path = request.target == "*" ? std::string_view("/") : request.path();
+  Route route =
+      client_.tls ? route_tls(rules, request.host, path, client_rule_) : route_plain(rules, request.host, path);
+  if (route.service != nullptr) {
+    exchange.service = last_service_ = route.service;
+    if (!admits(route.service->config.access, exchange.client_address)) {
+      client_.worker->counters.reject(Rejection::access);
+      refuse(403, End::denied, "access");
+      return;
+    }
+  }
+  switch (route.kind) {
+    case Route::Kind::proxy: proxy(*route.service); break;
+    case Route::Kind::redirect: respond(redirect_for(route.service->config.redirect, request)); break;
+    case Route::Kind::to_https:
+      respond(http::redirect_reply(http::https_redirect_status(request.method),
+                                   http::https_location(request, route.https_port)));
+      break;
+    case Route::Kind::status:
+      client_.worker->counters.reject(Rejection::no_route);
+      refuse(route.status, End::no_route, {});
+      break;
+  }
+}
+
+void H1Flow::proxy(const Service& service) {
+  http::RequestHead& request = exchange_->request;
+  http::ForwardedFor from;
+  from.peer = client_.peer;
+  from.client = exchange_->client_address;
+  from.tls = client_.tls;
+  from.port = client_.listener->public_port != 0 ? client_.listener->public_port : client_.local.port();
+  for (const Network& network : *client_.listener->trusted_proxies)
+    if (network.contains(client_.peer)) from.peer_trusted = true;
+  // HTTP/1.0 without Host: servers of today want one.
+  if (request.authority.empty()) request.authority = client_.sni.empty() ? client_.local.ip_text() : client_.sni;
+  bool upgrade = request.wants_upgrade;
+  http::forward_request(request, from, upgrade);
+  apply(service.config.request_headers, request.fields);
+  // Kept for this client, this service and the name it was verified for only.
+  if (pinned_.transport && last_pinned_service_ == &service &&
+      pinned_key_ == pool_key_of(pinned_, service, request.host) && pinned_.transport->quiet())
+    exchange_->offer_pinned(std::move(pinned_));
+  pinned_ = ServerConnection();
+  exchange_->begin(client_, *this, upgrade);
+}
+
+void H1Flow::refuse(int status, End end, std::string_view reason) {
+  exchange_->end = end;
+  exchange_->reason = reason;
+  respond(http::error_reply(status));
+}
+
+void H1Flow::respond(const http::Reply& reply) {
+  Exchange& exchange = *exchange_;
+  if (exchange.request.body != http::Body::none && !request_done_) close_after_ = true;
+  if (!exchange.request.keep_alive || client_.draining() || draining_) close_after_ = true;
+  exchange.status = reply.head.status;
+  std::string& out = client_.worker->reply;
+  append_response_head(out, reply.head, {.close = close_after_, .http10 = exchange.request.version_minor == 0});
+  if (!exchange.request.is_head()) out += reply.body;
+  write_reply({});
+  head_sent_ = true;
+  response_over_ = true;
+}
+
+// Writes what waits in the worker's reply buffer, with a piece of the body behind it.
+void H1Flow::write_reply(Bytes piece) {
+  std::string& head = client_.worker->reply;
+  if (head.empty() && piece.empty()) return;
+  if (exchange_) exchange_->bytes_out += head.size() + piece.size();
+  client_.transport->write(as_bytes(head), piece);
+  head.clear();
+}
+
+void H1Flow::on_response_head(Exchange& exchange, bool interim) {
+  http::ResponseHead& response = exchange.response;
+  bool http10 = exchange.request.version_minor == 0;
+  if (interim) {
+    if (http10) return;  // RFC 9110 section 15.2: a 1.0 client does not know them
+    forward_response(response, false);
+    append_response_head(client_.worker->reply, response, {});
+    return;
+  }
+  forward_response(response, false);
+  apply(exchange.service->config.response_headers, response.fields);
+  if (response.body == http::Body::until_close && !http10) response.body = http::Body::chunked;
+  chunked_out_ = response.body == http::Body::chunked && !http10;
+  bool unframed = http10 && (response.body == http::Body::chunked || response.body == http::Body::until_close);
+  if (!exchange.request.keep_alive || unframed || client_.draining() || draining_) close_after_ = true;
+  append_response_head(client_.worker->reply, response, {.close = close_after_, .http10 = http10});
+  exchange.status = response.status;
+  head_sent_ = true;
+}
+
+void H1Flow::on_response_body(Exchange&, Bytes piece) {
+  if (piece.empty()) return;
+  std::string& head = client_.worker->reply;
+  if (chunked_out_) {
+    http::append_chunk_prefix(head, piece.size());
+    write_reply(piece);
+    head = "\r\n";
+  } else {
+    write_reply(piece);
+  }
+}
+
+void H1Flow::on_response_end(Exchange& exchange) {
+  if (chunked_out_) http::append_last_chunk(client_.worker->reply, exchange.response_trailers);
+  write_reply({});
+  response_over_ = true;
+}
+
+void H1Flow::on_failed(Exchange&, int status) {
+  client_.worker->reply.clear();
+  if (head_sent_) {
+    cut_ = true;
+    return;
+  }
+  respond(http::error_reply(status));
+}
+
+void H1Flow::on_upgraded(Exchange& exchange, Bytes rest) {
+  forward_response(exchange.response, true);
+  apply(exchange.service->config.response_headers, exchange.response.fields);
+  append_response_head(client_.worker->reply, exchange.response, {.close = false, .http10 = false, .upgrade = true});
+  exchange.status = 101;
+  head_sent_ = true;
+  write_reply(rest);
+  ServerConnection server = exchange.take_connection();
+  server.transport->write(as_bytes(input_));
+  exchange.bytes_in += input_.size();
+  std::string().swap(input_);
+  tunnel_ = std::make_unique<Tunnel>(client_, std::move(server), exchange.service->config.timeouts.tunnel,
+                                     static_cast<Tunnel::Owner&>(*this));
+}
+
+void H1Flow::finish_exchange() {
+  bool keep = !close_after_ && request_done_ && !client_.draining() && !draining_;
+  bool everything_read = request_done_ && input_.empty();
+  exchange_->release();
+  // An answer of our own leaves alone what an earlier request has pinned.
+  if (exchange_->begun()) {
+    pinned_ = exchange_->take_pinned();
+    last_pinned_service_ = exchange_->service;
+    if (pinned_.transport) pinned_key_ = pool_key_of(pinned_, *exchange_->service, exchange_->request.host);
+  }
+  log_exchange(client_, *exchange_);
+  exchange_.reset();
+  response_over_ = head_sent_ = request_done_ = false;
+  answered_ = true;
+  waiting_for_ = kNothing;
+  if (!keep) close_when_sent(everything_read);
+}
+
+void H1Flow::close_when_sent(bool everything_read) {
+  if (!everything_read) {
+    ended_ = true;
+    client_.end_lingering();
+    return;
+  }
+  closing_ = true;
+  client_.transport->end_write();
+  if (client_.transport->write_ended() || client_.transport->write_failed()) {
+    ended_ = true;
+    client_.end();
+  }
+}
+
+// The exchange is over, one way or the other: logs it and gives it back.
+void H1Flow::close_exchange(End end, std::string_view reason) {
+  if (!exchange_) return;
+  exchange_->cancel();
+  exchange_->end = end;
+  exchange_->reason = std::string(reason);
+  log_exchange(client_, *exchange_);
+  exchange_.reset();
+}
+
+void H1Flow::cut(End end, std::string_view reason) {
+  close_exchange(end, reason);
+  ended_ = true;
+  client_.transport->reset_on_close();
+  client_.end();
+}
+
+void H1Flow::client_gone(End end, std::string_view reason) {
+  close_exchange(end, reason);
+  ended_ = true;
+  client_.end();
+}
+
+void H1Flow::on_tunnel_over(End end, std::string_view reason) {
+  exchange_->bytes_in += tunnel_->from_client();
+  exchange_->bytes_out += tunnel_->from_server();
+  exchange_->end = end;
+  exchange_->reason = std::string(reason);
+  log_exchange(client_, *exchange_);
+  tunnel_->close();
+  exchange_.reset();
+  ended_ = true;
+  client_.end();
+}
+
+void H1Flow::drain() {
+  draining_ = true;
+  if (ended_ || tunnel_ || exchange_ || closing_) return;
+  close_when_sent(input_.empty());
+}
+
+void H1Flow::abort() {
+  if (ended_) return;
+  if (tunnel_) {
+    on_tunnel_over(End::drain, {});
+  } else {
+    cut(End::drain, {});
+  }
+}
+
+// One deadline, for whatever the client is waited for at the moment. It is set anew when that changes or the client
+// makes progress, never because the server does.
+void H1Flow::rearm() {
+  if (tunnel_) return;
+  const Transport& transport = *client_.transport;
+  auto waiting = [&]() -> Wait {
+    if (closing_ || transport.pending() > 0) return kClient;
+    if (!exchange_) return answered_ ? kKeepAlive : kFirstRequest;
+    if (exchange_->service == nullptr && !response_over_) return kHead;
+    return !request_done_ && exchange_->wants_body() ? kClient : kNothing;
+  };
+  Wait wait = waiting();
+  // A slow head does not buy itself time byte by byte; a body and a download do.
+  uint64_t progress = wait == kHead ? 0 : transport.received() + transport.sent();
+  if (wait == waiting_for_ && progress == client_progress_ && wait != kNothing) return;
+  waiting_for_ = wait;
+  client_progress_ = progress;
+  config::Milliseconds after{0};
+  switch (wait) {
+    case kNothing: break;
+    case kFirstRequest:
+    case kHead: after = timeouts().request; break;
+    case kKeepAlive: after = timeouts().keep_alive; break;
+    case kClient: after = timeouts().client; break;
+  }
+  client_.worker->io.loop.arm(deadline_, after);
+}
+
+void H1Flow::on_deadline(Deadline&) {
+  if (ended_) return;
+  switch (waiting_for_) {
+    case kFirstRequest:
+    case kKeepAlive: close_when_sent(input_.empty()); return;
+    case kHead:
+      client_.worker->counters.reject(Rejection::timeout);
+      close_after_ = true;
+      refuse(408, End::client_timeout, "request head");
+      pump();
+      return;
+    case kClient:
+      client_.worker->counters.reject(Rejection::timeout);
+      if (closing_ || !exchange_ || head_sent_) {
+        cut(End::client_timeout, "no progress");
+        return;
+      }
+      exchange_->cancel();
+      close_after_ = true;
+      refuse(408, End::client_timeout, "request body");
+      pump();
+      return;
+    default: return;
+  }
+}
+
+}  // namespace sallyport

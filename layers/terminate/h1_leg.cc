@@ -1,0 +1,154 @@
+#include "layers/terminate/h1_leg.h"
+
+#include <cerrno>
+#include <utility>
+
+#include "http/h1_writer.h"
+
+namespace sallyport {
+namespace {
+
+constexpr size_t kBudget = 512 * 1024;
+constexpr int kMostInterims = 64;  // 1xx answers to one request
+
+}  // namespace
+
+void H1Leg::attach(ServerConnection connection, http::ResponseHead& response, http::HeaderList& trailers) {
+  connection_ = std::move(connection);
+  connection_.transport->set_handler(this);
+  response_ = &response;
+  trailers_ = &trailers;
+  reader_ = http::H1ResponseReader();
+  partial_.clear();
+  request_sent_ = upgrade_ = got_bytes_ = reusable_ = false;
+  interims_ = 0;
+}
+
+ServerConnection H1Leg::detach() noexcept {
+  connection_.transport->set_handler(nullptr);
+  return std::exchange(connection_, ServerConnection());
+}
+
+void H1Leg::send_head(const http::RequestHead& request, bool upgrade, std::string& scratch) {
+  reader_.expect(request.is_head());
+  chunked_ = request.body == http::Body::chunked;
+  upgrade_ = upgrade;
+  append_request_head(scratch, request, upgrade);
+  connection_.transport->write(as_bytes(scratch));
+  scratch.clear();
+}
+
+void H1Leg::send_body(Bytes piece, std::string& scratch) {
+  if (piece.empty()) return;
+  if (!chunked_) {
+    connection_.transport->write(piece);
+    return;
+  }
+  http::append_chunk_prefix(scratch, piece.size());
+  connection_.transport->write(as_bytes(scratch), piece);
+  connection_.transport->write(as_bytes("\r\n"));
+  scratch.clear();
+}
+
+void H1Leg::send_end(const http::HeaderList& trailers, std::string& scratch) {
+  request_sent_ = true;
+  if (!chunked_) return;
+  http::append_last_chunk(scratch, trailers);
+  connection_.transport->write(as_bytes(scratch));
+  scratch.clear();
+}
+
+bool H1Leg::pump() {
+  Transport& transport = *connection_.transport;
+  size_t budget = kBudget;
+  // A server that answers early and stops reading is still heard: a failed write ends nothing by itself.
+  transport.flush();
+  while (owner_.leg_may_read() && transport.can_read()) {
+    if (budget == 0) return false;
+    switch (transport.read()) {
+      case Transport::Read::again: return true;
+      case Transport::Read::data: {
+        Bytes bytes = transport.bytes();
+        budget -= std::min(budget, bytes.size());
+        got_bytes_ = true;
+        if (!feed(bytes)) return true;
+        break;
+      }
+      case Transport::Read::eof:
+        // A reset that a write has met first: the socket tells it once, and a read behind it sees an orderly end.
+        if (transport.write_failed() && transport.error().sys == ECONNRESET) {
+          fail(Kind::cut, "the server cut the connection", transport.error().text());
+        } else {
+          end_of_input();
+        }
+        return true;
+      case Transport::Read::failed: {
+        const Error& error = transport.error();
+        fail(error.kind == Kind::tls ? Kind::tls : Kind::cut, "the server cut the connection", error.text());
+        return true;
+      }
+    }
+  }
+  return true;
+}
+
+bool H1Leg::feed(Bytes input) {
+  std::string joined;
+  if (!partial_.empty()) {
+    partial_.append(as_text(input));
+    joined.swap(partial_);
+    input = as_bytes(joined);
+  }
+  for (;;) {
+    switch (reader_.next(input, *response_, *trailers_)) {
+      case http::H1Event::need_more: partial_.assign(as_text(input)); return true;
+      case http::H1Event::head:
+        if (response_->status == 101) {
+          if (!upgrade_) {
+            fail(Kind::protocol, "the server switched protocols unasked");
+            return false;
+          }
+          owner_.leg_upgraded(input);
+          return false;
+        }
+        if (response_->interim() && ++interims_ > kMostInterims) {
+          fail(Kind::limit, "the server sent too many interim responses");
+          return false;
+        }
+        owner_.leg_head(response_->interim());
+        break;
+      case http::H1Event::body: owner_.leg_body(reader_.body()); break;
+      case http::H1Event::complete:
+        if (response_->interim()) break;
+        // Bytes behind the response belong to nobody: they must not meet the next request.
+        reusable_ = request_sent_ && response_->keep_alive && input.empty() && !connection_.transport->write_failed();
+        owner_.leg_ended();
+        return false;
+      case http::H1Event::error:
+        fail(Kind::protocol, "the server broke a rule of HTTP", reader_.failure().why);
+        return false;
+    }
+  }
+}
+
+bool H1Leg::end_of_input() {
+  if (!partial_.empty()) {
+    fail(Kind::cut, "the server closed within a response head");
+    return false;
+  }
+  if (reader_.end_of_input() == http::H1Event::complete) {
+    reusable_ = false;
+    owner_.leg_ended();
+    return false;
+  }
+  fail(Kind::cut, "the server closed early", reader_.failure().why);
+  return false;
+}
+
+void H1Leg::fail(Kind kind, const char* what, std::string detail) {
+  Error error{kind, Side::upstream, Retry::no, 0, what, std::move(detail)};
+  if (!got_bytes_ && connection_.reused && kind == Kind::cut) error.retry = Retry::if_reused;
+  owner_.leg_failed(error);
+}
+
+}  // namespace sallyport

@@ -1,0 +1,66 @@
+#include "layers/terminate/tls_flow.h"
+
+#include <algorithm>
+
+#include "layers/forward/relay_flow.h"
+#include "layers/registry.h"
+#include "layers/terminate/h1_flow.h"
+
+namespace sallyport {
+
+TlsFlow::TlsFlow(Client& client, const ClientHello& hello, SSL_CTX& context, const TlsHost* host)
+    : Flow(client), hello_(hello), context_(&context), host_(host), deadline_(*this) {}
+
+void TlsFlow::start() {
+  client_.transport->set_handler(this);
+  if (auto started = client_.transport->accept_tls(*context_, client_.sni); !started) {
+    fail(End::internal, started.error().text());
+    return;
+  }
+  const config::Timeouts& timeouts =
+      host_ != nullptr && host_->first != nullptr ? host_->first->config.timeouts : client_.listener->timeouts;
+  // The time runs from the accept: sniffing has used some of it.
+  auto used = static_cast<int64_t>((Loop::precise_now() - client_.accepted_us) / 1000);
+  if (timeouts.handshake.count() > 0)
+    client_.worker->io.loop.arm(deadline_,
+                                config::Milliseconds(std::max<int64_t>(1, timeouts.handshake.count() - used)));
+  advance();
+}
+
+void TlsFlow::advance() {
+  switch (client_.transport->handshake()) {
+    case Transport::Handshake::again: return;
+    case Transport::Handshake::failed: {
+      const Error& error = client_.transport->error();
+      fail(error.kind == Kind::cut || error.kind == Kind::io ? End::client_cut : End::tls_error, error.text());
+      return;
+    }
+    case Transport::Handshake::done: break;
+  }
+  deadline_.disarm();
+  client_.tls = true;
+  client_.handshake_ms = static_cast<int64_t>((Loop::precise_now() - client_.accepted_us) / 1000);
+  Counters& counters = client_.worker->counters;
+  counters.handshakes.add();
+  if (client_.transport->tls_resumed()) counters.handshakes_resumed.add();
+  if (host_ != nullptr && host_->tcp != nullptr) {
+    client_.become(std::make_unique<RelayFlow>(client_, *host_->tcp, &hello_));
+  } else {
+    client_.become(std::make_unique<H1Flow>(client_, host_ != nullptr ? host_->client_rule : std::string()));
+  }
+}
+
+void TlsFlow::on_deadline(Deadline&) {
+  client_.worker->counters.reject(Rejection::timeout);
+  fail(End::client_timeout, "TLS handshake");
+}
+
+void TlsFlow::fail(End end, std::string_view reason) {
+  deadline_.disarm();
+  client_.worker->counters.handshake_failures.add();
+  log_turned_away(client_, end, reason);
+  client_.transport->flush();  // the alert
+  client_.end_lingering();
+}
+
+}  // namespace sallyport

@@ -1,0 +1,451 @@
+#include "transport/relay.h"
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include <chrono>
+#include <cstddef>
+#include <thread>
+
+#include "io_world.h"
+
+namespace sallyport {
+namespace {
+
+using namespace test;
+using State = Relay::State;
+
+void make_room(int fd, int size) {
+  setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+  setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+}
+
+// A relay between two pairs of sockets, whose far ends the test holds.
+struct Between : IoWorld {
+  Between(FdPair client_pair, FdPair server_pair)
+      : client_fd(std::move(client_pair.theirs)),
+        server_fd(std::move(server_pair.theirs)),
+        client(transport(std::move(client_pair.ours))),
+        server(transport(std::move(server_pair.ours))),
+        relay(std::make_unique<Relay>(*client, *server)) {}
+  // Turns until the relay has ended, or nothing happens any more.
+  State settle() {
+    for (;;) {
+      bool events = wait(20);
+      State state = relay->pump();
+      if (state != State::again && (state != State::running || !events)) return state;
+    }
+  }
+  UniqueFd client_fd, server_fd;
+  TransportPtr client, server;
+  std::unique_ptr<Relay> relay;
+};
+
+struct Stream {
+  int from, to;
+  const std::string& bytes;
+  size_t sent = 0;
+  std::string got{};
+  bool ended = false;
+};
+
+// Sends as much as there is room for, and reads what came.
+bool step(Stream& stream) {
+  bool moved = false;
+  if (stream.sent < stream.bytes.size()) {
+    ssize_t count = ::send(stream.from, stream.bytes.data() + stream.sent, stream.bytes.size() - stream.sent,
+                           MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (count > 0) stream.sent += static_cast<size_t>(count);
+    moved = count > 0;
+    if (stream.sent == stream.bytes.size()) ::shutdown(stream.from, SHUT_WR);
+  }
+  std::string got = slurp(stream.to);
+  stream.got += got;
+  stream.ended = stream.ended || state_of(stream.to) == "eof";
+  return moved || !got.empty();
+}
+
+struct Run {
+  State state = State::running;
+  bool spliced = false;
+  bool exact = false;
+};
+
+// Bulk both ways at once. lend: pipes that the relay may have.
+Run bulk(Between& between, size_t lend, size_t size) {
+  std::vector<std::unique_ptr<Pipe>> taken;
+  while (auto pipe = between.io.pipes.take()) taken.push_back(std::move(pipe));
+  for (size_t i = 0; i < lend; ++i) {
+    between.io.pipes.give(std::move(taken.back()));
+    taken.pop_back();
+  }
+  std::string up = pattern(size), down = pattern(size, 77);
+  Stream streams[] = {{between.client_fd.get(), between.server_fd.get(), up},
+                      {between.server_fd.get(), between.client_fd.get(), down}};
+  Run run;
+  for (int idle = 0; idle < 200 && (run.state == State::running || run.state == State::again);) {
+    bool moved = step(streams[0]);
+    moved |= step(streams[1]);
+    between.wait(moved || run.state == State::again ? 0 : 5);
+    run.state = between.relay->pump();
+    idle = moved || run.state == State::again ? 0 : idle + 1;
+    if (lend > 0 && !run.spliced) {
+      auto spare = between.io.pipes.take();
+      run.spliced = spare == nullptr;
+      if (spare) between.io.pipes.give(std::move(spare));
+    }
+  }
+  // The relay has handed everything to the kernel; what a full receive window held back arrives a little later.
+  for (int idle = 0; idle < 400 && !(streams[0].ended && streams[1].ended);) {
+    bool moved = step(streams[0]);
+    moved |= step(streams[1]);
+    if (!moved) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    idle = moved ? 0 : idle + 1;
+  }
+  run.exact = streams[0].got == up && streams[1].got == down && streams[0].ended && streams[1].ended &&
+              between.relay->from_client() == size && between.relay->from_server() == size &&
+              between.client->received() == size && between.server->sent() == size;
+  for (auto& pipe : taken) between.io.pipes.give(std::move(pipe));
+  return run;
+}
+
+constexpr size_t kMuch = 6 * 1024 * 1024 + 12'345;
+
+}  // namespace
+
+TEST_CASE("relay: half-closes are passed on, each in its time") {
+  for (FdPair (*make)() : {unix_pair, tcp_pair}) {
+    Between between(make(), make());
+    REQUIRE(::send(between.client_fd.get(), "ping", 4, 0) == 4);
+    ::shutdown(between.client_fd.get(), SHUT_WR);
+    CHECK(between.settle() == State::running);
+    CHECK(slurp(between.server_fd.get()) == "ping");
+    CHECK(state_of(between.server_fd.get()) == "eof");
+    CHECK(between.relay->client_ended());
+    CHECK_FALSE(between.relay->server_ended());
+    CHECK(state_of(between.client_fd.get()) == "again");
+    REQUIRE(::send(between.server_fd.get(), "answer", 6, 0) == 6);
+    CHECK(between.settle() == State::running);
+    CHECK(slurp(between.client_fd.get()) == "answer");
+    between.server_fd.reset();
+    CHECK(between.settle() == State::done);
+    CHECK(state_of(between.client_fd.get()) == "eof");
+    CHECK(between.relay->from_client() == 4);
+    CHECK(between.relay->from_server() == 6);
+  }
+}
+
+TEST_CASE("relay: what was read before goes first") {
+  Between between(unix_pair(), unix_pair());
+  between.client->unread(as_bytes("hello "));
+  between.server->write(as_bytes("PROXY "));
+  REQUIRE(::send(between.client_fd.get(), "world", 5, 0) == 5);
+  between.settle();
+  CHECK(slurp(between.server_fd.get()) == "PROXY hello world");
+  CHECK(between.relay->from_client() == 11);
+}
+
+TEST_CASE("relay: bulk both ways at once arrives to the byte, copied and spliced") {
+  struct Row {
+    FdPair (*make)();
+    size_t pipes;
+  };
+  for (const Row& row : {Row{unix_pair, 0}, Row{tcp_pair, 0}, Row{tcp_pair, 1}, Row{tcp_pair, 2}, Row{unix_pair, 2}}) {
+    CAPTURE(row.make == tcp_pair, row.pipes);
+    Between between(row.make(), row.make());
+    make_room(between.client_fd.get(), 1 << 20);
+    Run run = bulk(between, row.pipes, kMuch);
+    CHECK(run.state == State::done);
+    CHECK(run.exact);
+    if (row.pipes == 1) CHECK(run.spliced);
+    CHECK(between.io.chunks.in_use() == 0);
+    between.relay.reset();
+    std::vector<std::unique_ptr<Pipe>> pipes;
+    while (auto pipe = between.io.pipes.take()) pipes.push_back(std::move(pipe));
+    CHECK(pipes.size() == 64);  // all came back
+    for (auto& pipe : pipes) between.io.pipes.give(std::move(pipe));
+  }
+}
+
+TEST_CASE("relay: where the kernel refuses splice, bulk is copied and nothing is lost") {
+  bool refused = false;
+  Run run;
+  // The filter holds for this thread only, and only for splice.
+  std::thread([&] {
+    sock_filter program[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_splice, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    sock_fprog filter{4, program};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0) return;
+    refused = true;
+    Between between(tcp_pair(), tcp_pair());
+    run = bulk(between, 2, kMuch);
+  }).join();
+  if (!refused) return;  // no filters here
+  CHECK(run.state == State::done);
+  CHECK(run.exact);
+}
+
+TEST_CASE("relay: a slow reader holds the sender back, in bounded memory") {
+  for (FdPair (*make)() : {unix_pair, tcp_pair}) {
+    Between between(make(), make());
+    std::string sent = pattern(24 * 1024 * 1024);
+    Stream stream{between.client_fd.get(), between.server_fd.get(), sent};
+    size_t most = 0;
+    auto push = [&] {
+      ssize_t count = ::send(stream.from, sent.data() + stream.sent, sent.size() - stream.sent, MSG_DONTWAIT);
+      if (count > 0) stream.sent += static_cast<size_t>(count);
+      between.wait();
+      State state = between.relay->pump();
+      most = std::max(most, between.io.chunks.in_use() * Chunk::kSize);
+      return count > 0 || state == State::again;
+    };
+    for (int idle = 0; idle < 20;) {
+      idle = push() ? 0 : idle + 1;
+      if (idle > 0) between.wait(2);
+    }
+    CHECK(stream.sent < sent.size());
+    CHECK(most <= 3 * Transport::kHighMark);
+    CHECK(between.relay->from_client() < sent.size());
+    for (int i = 0; i < 100'000 && !stream.ended; ++i) {
+      step(stream);
+      between.wait();
+      between.relay->pump();
+    }
+    CHECK(stream.got == sent);
+  }
+}
+
+TEST_CASE("relay: between the marks, too, a stalled direction goes on as its reader takes") {
+  for (int room : {4096, 8192, 16384, 24576, 32768}) {
+    Between between(unix_pair(), unix_pair());
+    std::vector<std::unique_ptr<Pipe>> taken;
+    while (auto pipe = between.io.pipes.take()) taken.push_back(std::move(pipe));
+    make_room(between.client->fd(), room);
+    make_room(between.client_fd.get(), room);
+    std::string sent = pattern(1024 * 1024);
+    std::string got;
+    size_t given = 0;
+    for (int idle = 0; idle < 200 && got.size() < sent.size();) {
+      ssize_t count = ::send(between.server_fd.get(), sent.data() + given, sent.size() - given, MSG_DONTWAIT);
+      if (count > 0) given += static_cast<size_t>(count);
+      char buffer[3000];
+      ssize_t taken_now = recv(between.client_fd.get(), buffer, sizeof buffer, MSG_DONTWAIT);
+      if (taken_now > 0) got.append(buffer, static_cast<size_t>(taken_now));
+      // As in the gateway: without an event nobody pumps.
+      if (between.wait(count > 0 || taken_now > 0 ? 0 : 2))
+        while (between.relay->pump() == State::again) {}
+      idle = count > 0 || taken_now > 0 ? 0 : idle + 1;
+    }
+    INFO("room " << room << ", stopped after " << got.size());
+    CHECK((got == sent));
+    for (auto& pipe : taken) between.io.pipes.give(std::move(pipe));
+  }
+}
+
+TEST_CASE("relay: one direction's bulk leaves the other its share of each turn") {
+  Between between(unix_pair(), unix_pair());
+  const int room = 8 << 20;
+  for (int fd : {between.client_fd.get(), between.server_fd.get(), between.client->fd(), between.server->fd()}) {
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room);
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+  }
+  std::string much(1 << 20, 'u');
+  ssize_t queued = ::send(between.client_fd.get(), much.data(), much.size(), MSG_DONTWAIT);
+  REQUIRE(::send(between.server_fd.get(), much.data(), much.size(), MSG_DONTWAIT) == queued);
+  if (queued < static_cast<ssize_t>(much.size())) return;  // not allowed so much room
+  between.wait();
+  CHECK(between.relay->pump() == State::again);
+  CHECK(between.relay->pump() == State::again);
+  uint64_t up = between.relay->from_client(), down = between.relay->from_server();
+  CHECK(up > 0);
+  CHECK(down > 0);
+  CHECK(up < much.size());
+  CHECK(down < much.size());
+  CHECK(between.settle() == State::running);
+  CHECK(slurp(between.server_fd.get()).size() == much.size());
+  CHECK(slurp(between.client_fd.get()).size() == much.size());
+}
+
+TEST_CASE("relay: a reset on either side is told from an end, and by whom") {
+  for (bool by_client : {true, false}) {
+    for (bool half_closed_before : {true, false}) {
+      CAPTURE(by_client, half_closed_before);
+      Between between(tcp_pair(), tcp_pair());
+      UniqueFd& bad = by_client ? between.client_fd : between.server_fd;
+      if (half_closed_before) ::shutdown(by_client ? between.server_fd.get() : between.client_fd.get(), SHUT_WR);
+      CHECK(between.settle() == State::running);
+      set_reset_on_close(bad.get());
+      bad.reset();
+      CHECK(between.settle() == (by_client ? State::client_failed : State::server_failed));
+      CHECK(between.relay->error().sys == ECONNRESET);
+    }
+  }
+}
+
+namespace {
+
+// Sends until nothing moves any more, with nobody reading on the other side.
+size_t stuff(Between& between, int fd, size_t most) {
+  std::string piece(200'000, 'x');
+  size_t sent = 0;
+  for (int idle = 0; idle < 20 && sent < most;) {
+    ssize_t count = ::send(fd, piece.data(), piece.size(), MSG_DONTWAIT);
+    if (count > 0) sent += static_cast<size_t>(count);
+    between.wait(count > 0 ? 0 : 2);
+    State state = between.relay->pump();
+    REQUIRE((state == State::running || state == State::again));
+    idle = count > 0 || state == State::again ? 0 : idle + 1;
+  }
+  return sent;
+}
+
+}  // namespace
+
+TEST_CASE("relay: a client's reset is seen although it is not read, because the server takes nothing") {
+  Between between(tcp_pair(), tcp_pair());
+  size_t sent = stuff(between, between.client_fd.get(), SIZE_MAX);
+  REQUIRE(between.relay->from_client() < sent);
+  set_reset_on_close(between.client_fd.get());
+  between.client_fd.reset();
+  CHECK(between.settle() == State::client_failed);
+  CHECK(between.relay->error().sys == ECONNRESET);
+}
+
+TEST_CASE("relay: what a server sent before its reset still arrives, and then the cut") {
+  Between between(tcp_pair(), tcp_pair());
+  size_t sent = stuff(between, between.server_fd.get(), SIZE_MAX);
+  set_reset_on_close(between.server_fd.get());
+  between.server_fd.reset();
+  CHECK(between.settle() == State::running);
+  size_t relayed = between.relay->from_server();
+  State state = State::running;
+  size_t got = 0;
+  for (int idle = 0; idle < 100 && (state == State::running || state == State::again);) {
+    size_t count = slurp(between.client_fd.get()).size();
+    got += count;
+    between.wait(count == 0 ? 2 : 0);
+    state = between.relay->pump();
+    idle = count == 0 ? idle + 1 : 0;
+  }
+  CHECK(state == State::server_failed);
+  CHECK(between.relay->error().sys == ECONNRESET);
+  CHECK(relayed < sent);
+  CHECK(got >= relayed - 2 * Transport::kHighMark);
+  CHECK(between.relay->from_server() > relayed);
+}
+
+TEST_CASE("relay: a reset in the middle of bulk is never an end, copied or spliced") {
+  for (bool by_client : {true, false}) {
+    for (bool splice : {true, false}) {
+      CAPTURE(by_client, splice);
+      Between between(tcp_pair(), tcp_pair());
+      std::vector<std::unique_ptr<Pipe>> taken;
+      while (auto pipe = between.io.pipes.take()) taken.push_back(std::move(pipe));
+      UniqueFd& bad = by_client ? between.client_fd : between.server_fd;
+      int good = by_client ? between.server_fd.get() : between.client_fd.get();
+      if (splice) {
+        between.io.pipes.give(std::move(taken.back()));
+        taken.pop_back();
+      }
+      // A long run of large reads, to its end.
+      size_t sent = stuff(between, bad.get(), SIZE_MAX);
+      bool spliced = false;
+      for (size_t got = 0; got < sent;) {
+        got += slurp(good).size();
+        between.wait(1);
+        between.relay->pump();
+        auto pipe = between.io.pipes.take();
+        spliced |= splice && pipe == nullptr;
+        if (pipe) between.io.pipes.give(std::move(pipe));
+      }
+      CHECK(spliced == splice);
+      set_reset_on_close(bad.get());
+      bad.reset();
+      CHECK(between.settle() == (by_client ? State::client_failed : State::server_failed));
+      CHECK(between.relay->error().sys == ECONNRESET);
+      CHECK(state_of(good) == "again");
+      for (auto& pipe : taken) between.io.pipes.give(std::move(pipe));
+    }
+  }
+}
+
+TEST_CASE("relay: a finished side with bytes still to be taken is no reset") {
+  Between between(tcp_pair(), tcp_pair());
+  ::shutdown(between.server_fd.get(), SHUT_WR);  // the server has said all
+  CHECK(between.settle() == State::running);
+  std::string much = pattern(24 << 20);
+  Stream stream{between.client_fd.get(), between.server_fd.get(), much};
+  for (int idle = 0; idle < 20;) {
+    ssize_t count = ::send(stream.from, much.data() + stream.sent, much.size() - stream.sent, MSG_DONTWAIT);
+    if (count > 0) stream.sent += static_cast<size_t>(count);
+    between.wait(count > 0 ? 0 : 2);
+    State state = between.relay->pump();
+    REQUIRE((state == State::running || state == State::again));
+    idle = count > 0 || state == State::again ? 0 : idle + 1;
+  }
+  between.client_fd.reset();  // both directions of the client are over now, in good order
+  State state = State::running;
+  std::string got;
+  for (int idle = 0; idle < 100 && (state == State::running || state == State::again);) {
+    std::string piece = slurp(between.server_fd.get());
+    got += piece;
+    between.wait(piece.empty() ? 2 : 0);
+    state = between.relay->pump();
+    idle = piece.empty() ? idle + 1 : 0;
+  }
+  got += slurp(between.server_fd.get());
+  CHECK(state == State::done);
+  CHECK(got.size() == stream.sent);
+  CHECK(much.starts_with(got));
+}
+
+TEST_CASE("relay: TLS to plain and back, with its ends told apart") {
+  for (bool notify : {true, false}) {
+    CAPTURE(notify);
+    Between between(tcp_pair(), tcp_pair());
+    UpstreamSessions sessions;
+    TransportPtr peer = between.transport(std::move(between.client_fd));
+    REQUIRE(between.client->accept_tls(*tls_world().server, "a.example.tld"));
+    REQUIRE(peer->connect_tls(*tls_world().client, "a.example.tld", true, sessions, "s"));
+    auto near = Transport::Handshake::again, far = near;
+    for (int i = 0; i < 100 && (near == Transport::Handshake::again || far == Transport::Handshake::again); ++i) {
+      if (far == Transport::Handshake::again) far = peer->handshake();
+      between.wait(1);
+      if (near == Transport::Handshake::again) near = between.client->handshake();
+      between.wait(1);
+    }
+    REQUIRE((near == Transport::Handshake::done && far == near));
+    std::string up = pattern(3'000'000), down = pattern(2'500'000, 5), got_up, got_down;
+    peer->write(as_bytes(up));
+    Stream back{between.server_fd.get(), between.server_fd.get(), down};
+    State state = State::running;
+    auto turn = [&] {
+      for (; peer->read() == Transport::Read::data;) got_down += as_text(peer->bytes());
+      peer->flush();
+      step(back);
+      between.wait(1);
+      state = between.relay->pump();
+    };
+    for (int i = 0; i < 5000 && (back.got.size() < up.size() || got_down.size() < down.size()); ++i) turn();
+    for (int i = 0; i < 5; ++i) turn();  // the end of the server's direction too
+    CHECK(back.got == up);
+    CHECK(got_down == down);
+    if (notify) peer->end_write();
+    peer.reset();
+    for (int i = 0; i < 50 && (state == State::running || state == State::again); ++i) {
+      between.wait(2);
+      state = between.relay->pump();
+    }
+    CHECK(state == (notify ? State::done : State::client_failed));
+    if (!notify) CHECK(between.relay->error().kind == Kind::cut);
+    CHECK(state_of(between.server_fd.get()) == (notify ? "eof" : "again"));
+  }
+}
+
+}  // namespace sallyport
