@@ -173,6 +173,7 @@ void RequestHead::clear() noexcept {
   content_length = 0;
   keep_alive = true;
   expect_continue = wants_upgrade = false;
+  connect_protocol.clear();
 }
 
 void ResponseHead::clear() noexcept {

@@ -118,6 +118,7 @@ struct RequestHead {
   bool keep_alive = true;  // what the client asked for
   bool expect_continue = false;
   bool wants_upgrade = false;              // HTTP/1.1 with Connection: upgrade and an Upgrade field (kept in fields)
+  std::string connect_protocol;            // HTTP/2: :protocol of an extended CONNECT (RFC 8441), else empty
   std::string_view path() const noexcept;  // of the target, without the query
   bool is_head() const noexcept { return method == "HEAD"; }
   void clear() noexcept;
