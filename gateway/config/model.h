@@ -47,12 +47,26 @@ struct Bind {
   Position at;
 };
 
+// HTTP/2 with the clients of a listener: whether, and what one of their connections may cost.
+struct Http2 {
+  bool enabled = true;
+  uint32_t max_concurrent_streams = 100;
+  uint32_t max_header_list = 32 * 1024;  // bytes, as RFC 9113 section 6.5.2 counts them
+  uint32_t max_headers = 200;
+  uint32_t stream_window = 64 * 1024;        // bytes of a request body in flight
+  uint32_t connection_window = 1024 * 1024;  // of all bodies of a connection
+  uint32_t max_resets = 500;                 // a burst of them; a tenth of it comes back each second
+  uint32_t max_control_frames = 2000;        // likewise
+  friend bool operator==(const Http2&, const Http2&) = default;
+};
+
 struct Listener {
   std::string name;  // "http", "https", "ssh", the user's, or the bind text of an inline one
   std::vector<Bind> binds;
   uint16_t public_port = 0;  // 0: the port bound
   std::vector<Network> accept_proxy;
   uint32_t max_connections = 0;  // 0: the gateway's
+  Http2 http2;
   bool off = false;
   bool inline_bind = false;
   Position at;
@@ -142,6 +156,7 @@ struct Service {
   PlainHttp plain_http = PlainHttp::redirect;
   Redirect redirect;
   ServerTls server_tls;
+  HttpProtocol server_protocol = HttpProtocol::http1;  // cleartext: http1 or h2
   Balance balance = Balance::round_robin;
   int retries = 3;
   ProxyProtocol proxy_protocol = ProxyProtocol::off;

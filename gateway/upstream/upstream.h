@@ -18,7 +18,10 @@ struct Upstream {
   config::Timeouts timeouts;
   int retries = 3;
   config::ProxyProtocol proxy_protocol = config::ProxyProtocol::off;
+  // HTTP: auto_ is ALPN's choice, and with TLS only; h2 without TLS is by prior knowledge.
+  config::HttpProtocol protocol = config::HttpProtocol::http1;
   SslCtxPtr tls;         // null: plain
+  SslCtxPtr tls_http1;   // auto_: offers http/1.1 alone, for what needs a connection of its own; else null
   std::string tls_name;  // SNI and name to verify; empty: the client's host, else the server's host name
   bool tls_verify = true;
 };
