@@ -44,7 +44,8 @@ std::string fingerprint_of(const Service& s) {
   print << s.name << s.mode << s.protocol_tcp << s.listeners << s.hosts << s.paths << s.servers << s.plain_http;
   print << s.redirect.to << s.redirect.status << s.redirect.keep_path;
   const ServerTls& tls = s.server_tls;
-  print << tls.enabled << tls.verify << tls.ca << tls.name << tls.client_certificate << tls.protocol;
+  print << tls.enabled << tls.verify << tls.ca << tls.name << tls.client_certificate << tls.protocol
+        << s.server_protocol;
   print << s.balance << s.retries << s.proxy_protocol;
   const Timeouts& t = s.timeouts;
   print << t.connect << t.handshake << t.request << t.keep_alive << t.client << t.server << t.tunnel;

@@ -11,6 +11,54 @@
 namespace sallyport::config {
 namespace {
 
+constexpr uint32_t kKiB = 1024;
+constexpr uint32_t kMiB = 1024 * kKiB;
+
+// `off`, `on`, or the limits of a client's connection. The least values are what browsers and gRPC still work with; the
+// most keep what one connection can cost within reason.
+void read_http2(Reader& reader, const YamlNode& node, Http2& to) {
+  if (node.is_scalar()) {
+    const auto written = reader.text(node);
+    if (!written) return;
+    if (*written != "on" && *written != "off")
+      return reader.error(node,
+                          format("expected on, off or {{ max_concurrent_streams: … }}, found {}", quote(*written)));
+    to.enabled = *written == "on";
+    return;
+  }
+  const auto number = [&reader](std::string_view name, uint32_t least, uint32_t most, uint32_t& out) {
+    return Field{name, [&reader, least, most, &out](const YamlNode& v, const YamlNode&) {
+                   out = reader.number(v, least, most).value_or(out);
+                 }};
+  };
+  std::optional<uint32_t> connection_window;
+  Position window_at;
+  reader.fields(
+      node, "http2",
+      {
+          number("max_concurrent_streams", 1, 1'000, to.max_concurrent_streams),
+          number("max_headers", 10, 2'000, to.max_headers),
+          number("max_resets", 10, 1'000'000, to.max_resets),
+          number("max_control_frames", 100, 1'000'000, to.max_control_frames),
+          {"max_header_list",
+           [&](const YamlNode& v, const YamlNode&) {
+             to.max_header_list = reader.size(v, 4 * kKiB, 256 * kKiB).value_or(to.max_header_list);
+           }},
+          {"stream_window",
+           [&](const YamlNode& v, const YamlNode&) {
+             to.stream_window = reader.size(v, 16 * kKiB, 8 * kMiB).value_or(to.stream_window);
+             window_at = v.position();
+           }},
+          {"connection_window",
+           [&](const YamlNode& v, const YamlNode&) { connection_window = reader.size(v, 64 * kKiB, 64 * kMiB); }},
+      });
+  to.connection_window = connection_window.value_or(std::max(to.connection_window, to.stream_window));
+  if (to.stream_window > to.connection_window)
+    reader.error(window_at.line > 0 ? window_at : node.position(),
+                 format("stream_window ({}) is more than connection_window ({}): no stream could use it",
+                        size_text(to.stream_window), size_text(to.connection_window)));
+}
+
 Listener built_in(const char* name, const char* text) {
   Listener listener;
   listener.name = name;
@@ -93,6 +141,7 @@ void Listeners::read_one(Reader& reader, const YamlNode& key, const YamlNode& va
                      [&](const YamlNode& v, const YamlNode&) {
                        if (auto most = reader.number(v, 1, 10'000'000)) listener.max_connections = *most;
                      }},
+                    {"http2", [&](const YamlNode& v, const YamlNode&) { read_http2(reader, v, listener.http2); }},
                 });
   if (!has_bind) reader.error(key, format("the listener {} needs \"bind\"", quote(key.value)));
 }

@@ -156,7 +156,7 @@ struct Service {
   PlainHttp plain_http = PlainHttp::redirect;
   Redirect redirect;
   ServerTls server_tls;
-  HttpProtocol server_protocol = HttpProtocol::http1;  // cleartext: http1 or h2
+  HttpProtocol server_protocol = HttpProtocol::http1;  // cleartext: http1 or h2; with server_tls that one's counts
   Balance balance = Balance::round_robin;
   int retries = 3;
   ProxyProtocol proxy_protocol = ProxyProtocol::off;

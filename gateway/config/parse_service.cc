@@ -45,6 +45,8 @@ std::string hint(std::string_view key, unsigned kind) {
   if (key == "hosts" && (kind & (kSsh | kTcp)) != 0) return ": it is routed by its listener";
   if (key == "paths" && kind == kPassthrough) return ": TLS is not decrypted";
   if (key == "headers" && kind == kPassthrough) return ": TLS is not decrypted";
+  if (key == "server_protocol" && kind == kReencrypt)
+    return ": it is for servers without TLS; see \"protocol\" in \"server_tls\"";
   if (key == "certificate" && kind == kPassthrough) return ": the server shows its own";
   return {};
 }
@@ -135,6 +137,12 @@ void finish(Reader& reader, Listeners& listeners, Draft& draft) {
   if (draft.client_certificates_at.line > 0 && service.client_certificates.ca.empty())
     reader.error(draft.client_certificates_at,
                  "client_certificates needs \"ca\": who signed the clients' certificates");
+  if (service.mode == Mode::http && service.server_tls.enabled) {
+    if (draft.server_protocol_at.line > 0)
+      reader.error(draft.server_protocol_at,
+                   "\"server_protocol\" is for servers without TLS; with \"server_tls\" its \"protocol\" counts");
+    service.server_protocol = HttpProtocol::http1;  // of defaults: passed over
+  }
   resolve_listeners(reader, listeners, draft);
   if ((draft.kind & (kSsh | kTcp)) != 0) fill_ports(reader, listeners, service);
   if (service.hosts.empty()) {

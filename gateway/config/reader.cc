@@ -6,6 +6,7 @@
 #include "base/format.h"
 #include "base/text.h"
 #include "config/expand.h"
+#include "config/values.h"
 
 namespace sallyport::config {
 namespace {
@@ -149,6 +150,17 @@ std::optional<uint32_t> Reader::number(const YamlNode& node, uint32_t least, uin
   const auto number = parse_number(*written);
   if (number && *number >= least && *number <= most) return static_cast<uint32_t>(*number);
   error(node, format("expected a number from {} to {}, found {}", least, most, quote(*written)));
+  return std::nullopt;
+}
+
+std::optional<uint32_t> Reader::size(const YamlNode& node, uint32_t least, uint32_t most) {
+  const auto written = text(node);
+  if (!written) return std::nullopt;
+  const auto bytes = parse_size(*written);
+  if (bytes && *bytes >= least && *bytes <= most) return *bytes;
+  error(node,
+        bytes ? format("expected a size from {} to {}, found {}", size_text(least), size_text(most), quote(*written))
+              : bytes.error().detail);
   return std::nullopt;
 }
 

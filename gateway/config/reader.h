@@ -65,6 +65,8 @@ class Reader {
   std::optional<std::string> text(const YamlNode& node);
   std::optional<bool> boolean(const YamlNode& node);
   std::optional<uint32_t> number(const YamlNode& node, uint32_t least, uint32_t most);
+  // Bytes.
+  std::optional<uint32_t> size(const YamlNode& node, uint32_t least, uint32_t most);
   // What a parser of values.h makes of a text.
   template <class T>
   std::optional<T> value(const YamlNode& node, Result<T> (*parse)(std::string_view)) {

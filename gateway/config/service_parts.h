@@ -51,6 +51,7 @@ struct Draft {
   bool to_written = false;
   Position redirect_at;
   Position client_certificates_at;
+  Position server_protocol_at;
 };
 
 class ServiceParts {

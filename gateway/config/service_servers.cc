@@ -81,7 +81,7 @@ void ServiceParts::one_server(const YamlNode& node) {
 void ServiceParts::server_tls(const YamlNode& value, const YamlNode&) {
   static constexpr Word<Verify> kVerify[] = {{"required", Verify::required}, {"none", Verify::none}};
   static constexpr Word<HttpProtocol> kProtocol[] = {
-      {"auto", HttpProtocol::auto_}, {"http/1.1", HttpProtocol::http1}, {"h2", HttpProtocol::h2, true}};
+      {"auto", HttpProtocol::auto_}, {"http/1.1", HttpProtocol::http1}, {"h2", HttpProtocol::h2}};
   ServerTls& tls = draft_.service.server_tls;
   // In defaults it says how TLS is spoken to servers, not that it is: a tcp service would begin to speak TLS unasked.
   if (!draft_.from_defaults) tls.enabled = true;
@@ -185,9 +185,11 @@ void ServiceParts::health(const YamlNode& value, const YamlNode& key) {
   }
 }
 
-void ServiceParts::server_protocol(const YamlNode& value, const YamlNode&) {
-  static constexpr Word<bool> kWords[] = {{"http/1.1", true}, {"h2", true, true}};
-  static_cast<void>(reader_.word(value, "server_protocol", kWords));
+// Without TLS there is nothing to agree by: the protocol is known beforehand (RFC 9113 section 3.3).
+void ServiceParts::server_protocol(const YamlNode& value, const YamlNode& key) {
+  static constexpr Word<HttpProtocol> kWords[] = {{"http/1.1", HttpProtocol::http1}, {"h2", HttpProtocol::h2}};
+  if (!draft_.from_defaults) draft_.server_protocol_at = key.position();
+  if (auto word = reader_.word(value, "server_protocol", kWords)) draft_.service.server_protocol = *word;
 }
 
 void ServiceParts::slow_start(const YamlNode& value, const YamlNode& key) {

@@ -30,6 +30,12 @@ std::optional<uint16_t> parse_port(std::string_view text, uint64_t least) noexce
   return static_cast<uint16_t>(*number);
 }
 
+struct SizeUnit {
+  std::string_view name;
+  uint32_t bytes;
+};
+constexpr std::array<SizeUnit, 3> kSizeUnits = {{{"GiB", 1U << 30}, {"MiB", 1U << 20}, {"KiB", 1U << 10}}};
+
 std::string scheme_hint(std::string_view text) {
   return text.find("://") == std::string_view::npos ? "" : ", without \"http://\" or \"https://\"";
 }
@@ -57,6 +63,25 @@ Result<Milliseconds> parse_duration(std::string_view text) {
     return Milliseconds(*number * unit.milliseconds);
   }
   return wrong(format("expected a duration such as 500ms, 5s, 10m, 1h or 30d, found {}", quote(text)));
+}
+
+Result<uint32_t> parse_size(std::string_view text) {
+  const size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  const auto number = parse_number(text.substr(0, digits));
+  if (number && digits == text.size())
+    return wrong(format("{} has no unit; 64KiB is 65536 bytes, 1MiB is 1024KiB", quote(text)));
+  for (const SizeUnit& unit : kSizeUnits) {
+    if (!number || text.substr(digits) != unit.name) continue;
+    if (*number > UINT32_MAX / unit.bytes) return wrong(format("{} is 4 GiB or more", quote(text)));
+    return static_cast<uint32_t>(*number * unit.bytes);
+  }
+  return wrong(format("expected a size such as 16KiB, 1MiB or 1GiB, found {}", quote(text)));
+}
+
+std::string size_text(uint32_t bytes) {
+  for (const SizeUnit& unit : kSizeUnits)
+    if (bytes >= unit.bytes && bytes % unit.bytes == 0) return format("{}{}", bytes / unit.bytes, unit.name);
+  return format("{} bytes", bytes);
 }
 
 Result<Bind> parse_bind(std::string_view text) {

@@ -1,5 +1,6 @@
 // The values a user writes as text. Pure functions; an error's detail is the message for the user.
 #pragma once
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,11 @@ Error wrong(std::string message);
 
 // "500ms", "5s", "10m", "1h", "30d"; "0" is zero. At most ten years.
 Result<Milliseconds> parse_duration(std::string_view text);
+
+// Bytes: "16KiB", "1MiB", "1GiB"; less than 4 GiB.
+Result<uint32_t> parse_size(std::string_view text);
+// As parse_size() takes it, in the largest unit that leaves no remainder.
+std::string size_text(uint32_t bytes);
 
 // ":443", "10.0.0.6:80", "[::1]:80", "unix:/path". Port 0 lets the kernel choose.
 Result<Bind> parse_bind(std::string_view text);

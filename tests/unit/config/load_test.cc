@@ -165,6 +165,73 @@ trusted_proxies: [10.0.0.1]
   CHECK(half.gateway.admin.socket == "/run/sallyport/admin.sock");
 }
 
+TEST_CASE("listeners: what HTTP/2 may cost, each by itself") {
+  const Config config = Memory{{"gateway.yaml", R"(
+listeners:
+  http: { http2: off }
+  https: { http2: on }
+  lan:
+    bind: ":8443"
+    http2:
+      max_concurrent_streams: 250
+      max_header_list: 64KiB
+      max_headers: 500
+      stream_window: 512KiB
+      connection_window: 8MiB
+      max_resets: 1000
+      max_control_frames: "${FRAMES}"
+  wide: { bind: ":8444", http2: { stream_window: 4MiB } }
+)"},
+                               {"conf.d/x.yaml", "mode: edge\nlisten: [lan, wide, \":9443\"]\nservers: [a:80]\n"}}
+                            .set("FRAMES", "5000")
+                            .load();
+  CHECK(texts(config) == "");
+  Http2 off;
+  off.enabled = false;
+  CHECK(config.listener("http")->http2 == off);
+  CHECK(config.listener("https")->http2 == Http2());
+  CHECK(config.listener("lan")->http2 == Http2{true, 250, 65536, 500, 512 * 1024, 8 * 1024 * 1024, 1000, 5000});
+  // A wider stream takes the connection with it, unless that is written too.
+  CHECK(config.listener("wide")->http2.stream_window == 4 * 1024 * 1024);
+  CHECK(config.listener("wide")->http2.connection_window == 4 * 1024 * 1024);
+  CHECK(config.listener(":9443")->http2 == Http2());
+  CHECK(Http2().enabled);
+}
+
+TEST_CASE("protocols with servers: by server_tls where there is TLS, by server_protocol where there is none") {
+  const struct {
+    const char* gateway;
+    const char* service;
+    HttpProtocol tls, plain;
+  } rows[] = {
+      {"", "mode: edge\nservers: [a:80]\n", HttpProtocol::auto_, HttpProtocol::http1},
+      {"", "mode: edge\nservers: [a:80]\nserver_protocol: h2\n", HttpProtocol::auto_, HttpProtocol::h2},
+      {"", "mode: http\nservers: [a:80]\nserver_protocol: h2\n", HttpProtocol::auto_, HttpProtocol::h2},
+      {"", "mode: reencrypt\nservers: [a:443]\nserver_tls: { protocol: h2 }\n", HttpProtocol::h2, HttpProtocol::http1},
+      {"", "mode: http\nservers: [a:443]\nserver_tls: { protocol: http/1.1 }\n", HttpProtocol::http1,
+       HttpProtocol::http1},
+      {"defaults: { server_protocol: h2 }\n", "mode: edge\nservers: [a:80]\n", HttpProtocol::auto_, HttpProtocol::h2},
+      {"defaults: { server_protocol: h2 }\n", "mode: reencrypt\nservers: [a:443]\n", HttpProtocol::auto_,
+       HttpProtocol::http1},
+      {"defaults: { server_protocol: h2 }\n", "mode: http\nservers: [a:443]\nserver_tls: {}\n", HttpProtocol::auto_,
+       HttpProtocol::http1},
+      {"defaults: { server_protocol: h2, server_tls: { protocol: h2 } }\n", "mode: tcp\nlisten: \":5\"\nservers: [a]\n",
+       HttpProtocol::auto_, HttpProtocol::http1},
+      {"defaults: { server_tls: { protocol: http/1.1 } }\n", "mode: reencrypt\nservers: [a:443]\n", HttpProtocol::http1,
+       HttpProtocol::http1},
+      {"defaults: { server_tls: { protocol: http/1.1 } }\n",
+       "mode: reencrypt\nservers: [a:443]\nserver_tls: { protocol: auto }\n", HttpProtocol::auto_, HttpProtocol::http1},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.gateway, row.service);
+    const Config config = Memory{{"gateway.yaml", row.gateway}, {"conf.d/x.yaml", row.service}}.load();
+    CHECK(texts(config) == "");
+    REQUIRE(config.services.size() == 1);
+    CHECK(config.services[0].server_tls.protocol == row.tls);
+    CHECK(config.services[0].server_protocol == row.plain);
+  }
+}
+
 TEST_CASE("defaults: below the service's keys, mappings merged, lists replaced, the rest passed over") {
   const Config config =
       Memory{{"gateway.yaml", R"(
@@ -348,10 +415,15 @@ TEST_CASE("fingerprint: the same settings, however they are written") {
        {"retries: 4", "timeouts: { tunnel: 2h }", "plain_http: serve", "paths: [/x]", "access: { deny: [10.0.0.1] }",
         "access: { allow: [10.0.0.1] }", "headers: { request: { add: { A: b } } }", "certificate: x",
         "headers: { response: { add: { A: b } } }", "proxy_protocol: v1", "balance: source-hash", "listen: http",
-        "protocol: tcp", "client_certificates: { ca: x }"}) {
+        "protocol: tcp", "client_certificates: { ca: x }", "server_protocol: h2"}) {
     CAPTURE(more);
     CHECK(of("mode: edge\nhosts: [a.b]\nservers: [c:80]\n" + std::string(more) + "\n") != base);
   }
+  const std::string tls = of("mode: reencrypt\nservers: [c:443]\n");
+  CHECK(of("mode: reencrypt\nservers: [c:443]\nserver_tls: { protocol: auto }\n") == tls);
+  CHECK(of("mode: reencrypt\nservers: [c:443]\nserver_tls: { protocol: h2 }\n") != tls);
+  const std::string http = of("mode: http\nservers: [c:443]\nserver_tls: {}\n");
+  CHECK(of("mode: http\nservers: [c:443]\nserver_tls: {}\n", "defaults: { server_protocol: h2 }\n") == http);
 }
 
 }  // namespace

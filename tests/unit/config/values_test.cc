@@ -40,6 +40,45 @@ TEST_CASE("duration: a number and a unit, or 0") {
   }
 }
 
+TEST_CASE("size: a number and a binary unit") {
+  const struct {
+    const char* text;
+    uint32_t expected;
+    const char* fault;  // "": none
+  } rows[] = {
+      {"16KiB", 16 * 1024, ""},
+      {"016KiB", 16 * 1024, ""},
+      {"1MiB", 1024 * 1024, ""},
+      {"3GiB", 3U * 1024 * 1024 * 1024, ""},
+      {"4095MiB", 4095U * 1024 * 1024, ""},
+      {"0KiB", 0, ""},
+      {"4GiB", 0, "\"4GiB\" is 4 GiB or more"},
+      {"4194304KiB", 0, "\"4194304KiB\" is 4 GiB or more"},
+      {"65536", 0, "\"65536\" has no unit; 64KiB is 65536 bytes, 1MiB is 1024KiB"},
+      {"0", 0, "\"0\" has no unit; 64KiB is 65536 bytes, 1MiB is 1024KiB"},
+      {"64KB", 0, "expected a size such as 16KiB, 1MiB or 1GiB, found \"64KB\""},
+      {"64k", 0, "expected a size such as 16KiB, 1MiB or 1GiB, found \"64k\""},
+      {"64kib", 0, "expected a size such as 16KiB, 1MiB or 1GiB, found \"64kib\""},
+      {"64 KiB", 0, "expected a size such as 16KiB, 1MiB or 1GiB, found \"64 KiB\""},
+      {"1.5MiB", 0, "expected a size such as 16KiB, 1MiB or 1GiB, found \"1.5MiB\""},
+      {"-1KiB", 0, "expected a size such as 16KiB, 1MiB or 1GiB, found \"-1KiB\""},
+      {"KiB", 0, "expected a size such as 16KiB, 1MiB or 1GiB, found \"KiB\""},
+      {"", 0, "expected a size such as 16KiB, 1MiB or 1GiB, found \"\""},
+      {"99999999999999999999KiB", 0, "expected a size such as 16KiB, 1MiB or 1GiB, found \"99999999999999999999KiB\""},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.text);
+    const auto size = parse_size(row.text);
+    CHECK((size ? "" : size.error().detail) == row.fault);
+    if (size) CHECK(*size == row.expected);
+  }
+  CHECK(size_text(16 * 1024) == "16KiB");
+  CHECK(size_text(2 * 1024 * 1024) == "2MiB");
+  CHECK(size_text(1536 * 1024) == "1536KiB");
+  CHECK(size_text(1U << 30) == "1GiB");
+  CHECK(size_text(65535) == "65535 bytes");
+}
+
 TEST_CASE("bind: equal addresses have equal text") {
   const struct {
     const char* text;
