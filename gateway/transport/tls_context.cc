@@ -31,6 +31,7 @@ constexpr const char* kOlderGroups = "X25519:P-256:P-384";
 // 112 bits: RSA of 2048 bits and more, no SHA-1 signatures.
 constexpr int kSecurityLevel = 2;
 
+constexpr std::string_view kHttp2 = "h2";
 constexpr std::string_view kAcme = "acme-tls/1";  // RFC 8737
 
 Error fault(std::string detail) {
@@ -148,7 +149,16 @@ bool each_protocol(std::string_view wire, Visit visit) {
   return true;
 }
 
-int select_alpn(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in, unsigned in_size,
+// What RFC 9113 section 9.2.2 allows under HTTP/2: its appendix A lists every TLS 1.2 suite without ephemeral key
+// exchange or without AEAD. OpenSSL asks for the protocol after it has chosen the cipher.
+bool cipher_allows_h2(SSL* ssl) {
+  const SSL_CIPHER* cipher = SSL_get_pending_cipher(ssl);
+  if (cipher == nullptr || SSL_CIPHER_is_aead(cipher) != 1) return false;
+  int exchange = SSL_CIPHER_get_kx_nid(cipher);
+  return exchange == NID_kx_any || exchange == NID_kx_ecdhe || exchange == NID_kx_dhe;
+}
+
+int select_alpn(SSL* ssl, const unsigned char** out, unsigned char* out_size, const unsigned char* in, unsigned in_size,
                 void* arg) {
   const auto* state = static_cast<const ContextState*>(arg);
   std::string_view offered(reinterpret_cast<const char*>(in), in_size);
@@ -159,6 +169,7 @@ int select_alpn(SSL*, const unsigned char** out, unsigned char* out_size, const 
     return only_acme ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_NOACK;
   }
   bool none = each_protocol(state->alpn, [&](std::string_view ours) {
+    if (ours == kHttp2 && !cipher_allows_h2(ssl)) return true;
     return each_protocol(offered, [&](std::string_view theirs) {
       if (theirs != ours) return true;
       *out = reinterpret_cast<const unsigned char*>(ours.data());

@@ -53,7 +53,9 @@ struct ServerContext {
   TlsPolicy policy{};
   std::span<const KeyPair> certificates{};  // at most one per key type; the client's signature algorithms choose
   const ClientCertRule* client_certificates = nullptr;
-  std::span<const std::string_view> alpn{};  // in our order of preference; empty: no protocol is agreed on
+  // In our order of preference; empty: no protocol is agreed on. "h2" is passed over where the cipher of a TLS 1.2
+  // handshake is one that HTTP/2 must not be used with.
+  std::span<const std::string_view> alpn{};
   // Tells apart what must not share TLS sessions. The client-certificate rule and what stands in its files count by
   // themselves: a ticket given under one rule never resumes under another, nor after its CA or CRL changed.
   std::string_view session_id_context{};

@@ -115,6 +115,48 @@ TEST_CASE("server context: ALPN follows our order, and no overlap ends the hands
   }
 }
 
+TEST_CASE("server context: h2 is not agreed on under a cipher that HTTP/2 forbids") {
+  struct Row {
+    const char* ciphers;
+    Names theirs;
+    const char* agreed;  // nullptr: the handshake fails
+  };
+  const test::Made rsa = make_certificate({.sans = "DNS:a.example.tld", .algorithm = Algorithm::rsa2048}, &root());
+  for (const Row& row : {Row{"ECDHE-RSA-AES128-GCM-SHA256", {"h2", "http/1.1"}, "h2"},
+                         Row{"ECDHE-RSA-CHACHA20-POLY1305", {"h2", "http/1.1"}, "h2"},
+                         Row{"ECDHE-RSA-AES128-SHA256", {"h2", "http/1.1"}, "http/1.1"},  // CBC
+                         Row{"ECDHE-RSA-AES256-SHA", {"http/1.1", "h2"}, "http/1.1"},
+                         Row{"AES128-GCM-SHA256", {"h2", "http/1.1"}, "http/1.1"},  // no forward secrecy
+                         Row{"AES128-GCM-SHA256", {"http/1.1"}, "http/1.1"}, Row{"AES128-GCM-SHA256", {}, ""},
+                         Row{"ECDHE-RSA-AES256-SHA", {"h2"}, nullptr},
+                         // What is agreed on decides, not what is in the list.
+                         Row{"ECDHE-RSA-AES256-SHA:ECDHE-RSA-AES128-GCM-SHA256", {"h2", "http/1.1"}, "http/1.1"},
+                         Row{"ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-SHA", {"h2", "http/1.1"}, "h2"}}) {
+    CAPTURE(row.ciphers, row.theirs);
+    auto keys = std::make_shared<TicketKeys>();
+    SslCtxPtr server = server_context(rsa, {"h2", "http/1.1"}, {.ciphers = row.ciphers}, keys);
+    SslCtxPtr client = client_context("", row.theirs);
+    std::unique_ptr<SSL_SESSION, decltype(&SSL_SESSION_free)> session(nullptr, SSL_SESSION_free);
+    for (const bool resumed : {false, true}) {
+      TlsPair pair(client.get(), server.get());
+      SSL_set_max_proto_version(pair.client.get(), TLS1_2_VERSION);
+      if (session) SSL_set_session(pair.client.get(), session.get());
+      REQUIRE(pair.handshake() == (row.agreed != nullptr));
+      if (row.agreed == nullptr) {
+        CHECK(pair.client_reason == "no_application_protocol");
+        break;
+      }
+      CHECK(pair.resumed() == resumed);
+      CHECK(pair.alpn() == row.agreed);
+      session.reset(SSL_get1_session(pair.client.get()));
+    }
+    if (row.theirs != Names{"h2", "http/1.1"}) continue;
+    TlsPair newer(client.get(), server.get());  // the suites of TLS 1.3 are all good
+    REQUIRE(newer.handshake());
+    CHECK(newer.alpn() == "h2");
+  }
+}
+
 TEST_CASE("server context: min_version 1.3 refuses TLS 1.2, and 1.2 refuses older") {
   struct Row {
     const char* minimum;

@@ -1,4 +1,6 @@
 // Tickets of ours, and sessions of servers.
+#include <algorithm>
+
 #include "catch.h"
 #include "holding.h"
 #include "test_certificates.h"
@@ -195,6 +197,59 @@ TEST_CASE("upstream sessions: kept apart by server, by name, and by what is trus
     CHECK(connect(fresh, world().upstream(world().both), server, version) == "full");
     // The same settings made again, as a reload does, go on where they were.
     CHECK(connect(fresh, world().upstream(world().ca), server, version) == "resumed");
+  }
+}
+
+TEST_CASE("upstream sessions: kept apart by the protocols that are offered") {
+  using Names = std::vector<std::string_view>;
+  const KeyPair pair{world().leaf.certificate.get(), {}, world().leaf.key.get()};
+  const Names either{"h2", "http/1.1"}, h2{"h2"}, http1{"http/1.1"};
+  const auto keys = std::make_shared<TicketKeys>();
+  const auto server = make_server_context({{}, {&pair, 1}, nullptr, either, "http", keys});
+  REQUIRE(server);
+  for (int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    CAPTURE(version);
+    UpstreamSessions sessions;
+    std::vector<std::string> identities;
+    for (const Names& alpn : {either, h2, http1, Names{}}) {
+      const auto client = make_upstream_context({world().ca, true, nullptr, alpn});
+      REQUIRE(client);
+      CHECK(connect(sessions, *client, *server, version) == "full");
+      CHECK(connect(sessions, *client, *server, version) == "resumed");
+      const auto again = make_upstream_context({world().ca, true, nullptr, alpn});
+      REQUIRE(again);
+      CHECK(connect(sessions, *again, *server, version) == "resumed");
+      identities.emplace_back(upstream_identity(client->get()));
+    }
+    std::sort(identities.begin(), identities.end());
+    CHECK(std::unique(identities.begin(), identities.end()) == identities.end());
+  }
+}
+
+TEST_CASE("tickets: the protocol is agreed on anew when a session is resumed") {
+  using Names = std::vector<std::string_view>;
+  const KeyPair pair{world().leaf.certificate.get(), {}, world().leaf.key.get()};
+  const Names either{"h2", "http/1.1"}, http1{"http/1.1"};
+  const auto keys = std::make_shared<TicketKeys>();
+  const auto both = make_server_context({{}, {&pair, 1}, nullptr, either, "http", keys});
+  const auto old = make_server_context({{}, {&pair, 1}, nullptr, http1, "http", keys});
+  const auto client = make_upstream_context({world().ca, true, nullptr, either});
+  REQUIRE((both && old && client));
+  for (int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    CAPTURE(version);
+    UpstreamSessions sessions;
+    const auto agreed = [&](const SslCtxPtr& server) {
+      TlsPair two(client->get(), server.get());
+      SSL_set_max_proto_version(two.client.get(), version);
+      REQUIRE(set_upstream_name(two.client.get(), "a.example.tld"));
+      sessions.attach(two.client.get(), "192.0.2.1:443");
+      REQUIRE(two.handshake());
+      return two.alpn() + (two.resumed() ? " resumed" : " full");
+    };
+    CHECK(agreed(*both) == "h2 full");
+    CHECK(agreed(*old) == "http/1.1 resumed");
+    CHECK(agreed(*both) == "h2 resumed");
+    CHECK(agreed(*both) == "h2 resumed");
   }
 }
 
