@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "base/format.h"
+#include "runtime/certificate_warnings.h"
 #include "runtime/context_builder.h"
 
 namespace sallyport {
@@ -13,10 +14,28 @@ using config::Fault;
 using config::Mode;
 using config::Severity;
 
-constexpr auto kSoon = std::chrono::hours(24 * 14);
-
 bool terminates_tls(const config::Service& service) {
   return service.mode == Mode::edge || service.mode == Mode::reencrypt || service.mode == Mode::redirect;
+}
+
+// What its clients may speak where it ends their TLS.
+Alpn client_alpn(const config::Service& service, const config::Listener& listener) {
+  if (service.protocol_tcp) return Alpn::none;
+  return listener.http2.enabled ? Alpn::either : Alpn::http1;
+}
+
+Alpn server_alpn(const config::Service& service) {
+  if (service.mode != Mode::http && (service.mode != Mode::reencrypt || service.protocol_tcp)) return Alpn::none;
+  switch (service.server_tls.protocol) {
+    case config::HttpProtocol::auto_: return Alpn::either;
+    case config::HttpProtocol::http1: return Alpn::http1;
+    case config::HttpProtocol::h2: return Alpn::h2;
+  }
+  return Alpn::none;
+}
+
+bool listens_on(const config::Service& service, const std::string& listener) {
+  return std::find(service.listeners.begin(), service.listeners.end(), listener) != service.listeners.end();
 }
 
 class Builder {
@@ -53,25 +72,16 @@ class Builder {
   // A policy OpenSSL refuses, or a default certificate that is none, concerns every service.
   void check_gateway_tls() {
     const config::CertificateSettings& settings = config().gateway.certificates;
-    auto plain = contexts_.table({}, true);
-    if (plain) {
-      default_contexts_ = plain->get();
-      tables_.emplace(table_key({}, true), plain->get());
-      snapshot_.contexts.push_back(std::move(*plain));
-      return;
-    }
+    auto plain = table_for({}, Alpn::either);
+    if (plain) return;
     fault(Severity::error, settings.default_at.line > 0 ? settings.default_at : settings.at, plain.error().text(), {});
     config().gateway_faulty = true;
   }
 
-  static std::string table_key(const config::ClientCertificates& rule, bool http) {
-    return ContextBuilder::rule_key(rule) + (http ? "|http" : "|tcp");
-  }
-
-  Result<const ContextTable*> table_for(const config::ClientCertificates& rule, bool http) {
-    std::string key = table_key(rule, http);
+  Result<const ContextTable*> table_for(const config::ClientCertificates& rule, Alpn alpn) {
+    auto key = std::make_pair(ContextBuilder::rule_key(rule), alpn);
     if (auto it = tables_.find(key); it != tables_.end()) return it->second;
-    auto made = contexts_.table(rule, http);
+    auto made = contexts_.table(rule, alpn);
     if (!made) return made.error();
     const ContextTable* table = made->get();
     snapshot_.contexts.push_back(std::move(*made));
@@ -107,17 +117,22 @@ class Builder {
   // Makes everything the service's TLS needs, so that what is wrong with it is known before any route is.
   Status build_tls(const Service& service) {
     if (!terminates_tls(service.config)) return success();
-    auto table = table_for(service.config.client_certificates, !service.config.protocol_tcp);
-    if (!table) return table.error();
-    if (service.config.certificate.empty()) return success();
-    auto fixed = fixed_context(service.config);
-    return fixed ? success() : Status(fixed.error());
+    for (const std::string& name : service.config.listeners) {
+      const config::Listener* listener = config().listener(name);
+      if (listener == nullptr) continue;
+      const Alpn alpn = client_alpn(service.config, *listener);
+      auto table = table_for(service.config.client_certificates, alpn);
+      if (!table) return table.error();
+      if (service.config.certificate.empty()) continue;
+      if (auto fixed = fixed_context(service.config, alpn); !fixed) return fixed.error();
+    }
+    return success();
   }
 
-  Result<SslCtxPtr> fixed_context(const config::Service& service) {
+  Result<SslCtxPtr> fixed_context(const config::Service& service, Alpn alpn) {
     auto set = snapshot_.certs->by_file(service.certificate);
     if (!set) return set.error();
-    return contexts_.server(*set, service.client_certificates, !service.protocol_tcp);
+    return contexts_.server(*set, service.client_certificates, alpn);
   }
 
   Status build_upstream(Service& service, size_t index) {
@@ -129,11 +144,9 @@ class Builder {
     upstream->timeouts = wanted.timeouts;
     upstream->retries = wanted.retries;
     upstream->proxy_protocol = wanted.proxy_protocol;
+    upstream->protocol = wanted.server_protocol;
     if (wanted.server_tls.enabled) {
-      bool http = wanted.mode == Mode::http || (wanted.mode == Mode::reencrypt && !wanted.protocol_tcp);
-      auto context = contexts_.upstream(wanted.server_tls, http);
-      if (!context) return context.error();
-      upstream->tls = *context;
+      if (auto made = build_server_tls(*upstream, wanted); !made) return made;
       upstream->tls_name = wanted.server_tls.name;
       upstream->tls_verify = wanted.server_tls.verify == config::Verify::required;
     }
@@ -144,6 +157,20 @@ class Builder {
     for (const config::Server& server : wanted.servers)
       upstream->endpoints.push_back(endpoint(wanted.name, server, listener_port));
     service.upstream = std::move(upstream);
+    return success();
+  }
+
+  Status build_server_tls(Upstream& upstream, const config::Service& wanted) {
+    const Alpn alpn = server_alpn(wanted);
+    auto context = contexts_.upstream(wanted.server_tls, alpn);
+    if (!context) return context.error();
+    upstream.tls = std::move(*context);
+    if (alpn == Alpn::none) return success();
+    upstream.protocol = wanted.server_tls.protocol;
+    if (alpn != Alpn::either) return success();
+    auto http1 = contexts_.upstream(wanted.server_tls, Alpn::http1);
+    if (!http1) return http1.error();
+    upstream.tls_http1 = std::move(*http1);
     return success();
   }
 
@@ -169,13 +196,13 @@ class Builder {
       rules->config = wanted;
       rules->public_port = wanted.public_port;
       rules->timeouts = config().gateway.default_timeouts;
-      rules->default_contexts = default_contexts_;
+      if (auto table = table_for({}, wanted.http2.enabled ? Alpn::either : Alpn::http1))
+        rules->default_contexts = *table;
       rules->plain_fallback = &snapshot_.plain_fallback;
       rules->trusted_proxies = &snapshot_.config.gateway.trusted_proxies;
       size_t others = 0;
       for (const auto& service : snapshot_.services) {
-        const auto& names = service->config.listeners;
-        if (std::find(names.begin(), names.end(), wanted.name) == names.end()) continue;
+        if (!listens_on(service->config, wanted.name)) continue;
         if (service->config.mode == Mode::ssh) {
           rules->ssh = service.get();
         } else if (service->config.mode == Mode::tcp) {
@@ -219,10 +246,10 @@ class Builder {
     if (entry.first == nullptr) {
       entry.first = &service;
       entry.client_rule = service.client_rule;
-      if (auto table = table_for(service.config.client_certificates, !service.config.protocol_tcp))
-        entry.contexts = *table;
+      const Alpn alpn = client_alpn(service.config, rules.config);
+      if (auto table = table_for(service.config.client_certificates, alpn)) entry.contexts = *table;
       if (!service.config.certificate.empty())
-        if (auto fixed = fixed_context(service.config)) entry.fixed = *fixed;
+        if (auto fixed = fixed_context(service.config, alpn)) entry.fixed = *fixed;
     }
     if (service.config.protocol_tcp) {
       entry.tcp = &service;
@@ -242,52 +269,16 @@ class Builder {
   }
 
   void warn_of_certificates() {
-    auto now = std::chrono::system_clock::now();
-    for (const CertProblem& problem : snapshot_.certs->problems())
-      fault(Severity::warning, {problem.file, 0, 0}, problem.message, {});
-    for (const auto& certificate : snapshot_.certs->all()) {
-      auto left = certificate->not_after - now;
-      if (left >= kSoon) continue;
-      auto days = std::chrono::duration_cast<std::chrono::hours>(left).count() / 24;
-      fault(Severity::warning, {certificate->file, 0, 0},
-            left.count() < 0 ? std::string("this certificate has expired")
-                             : format("this certificate ends in {} days", days),
-            {});
+    for (Fault& warning : certificate_warnings(snapshot_)) {
+      warning.excerpt = source_line(warning.at);
+      config().faults.push_back(std::move(warning));
     }
-    for (const auto& service : snapshot_.services) warn_of_hosts(service->config);
-  }
-
-  void warn_of_hosts(const config::Service& service) {
-    for (size_t i = 0; i < service.hosts.size(); ++i) {
-      const std::string& host = service.hosts[i];
-      if (host == "*") continue;
-      const config::Position& at = i < service.host_positions.size() ? service.host_positions[i] : service.at;
-      bool covered = !snapshot_.certs->match(host).empty();
-      bool ends_here = service.mode == Mode::edge || service.mode == Mode::reencrypt;
-      if (ends_here && !covered && service.certificate.empty() &&
-          config().gateway.certificates.default_certificate.empty())
-        fault(Severity::warning, at, format("no certificate covers \"{}\": its clients will be refused", host),
-              service.name);
-      if (service.mode == Mode::passthrough && covered && some_service_terminates())
-        fault(Severity::warning, at,
-              format("a certificate served here also covers \"{}\", which is passed through: browsers may send its "
-                     "requests over "
-                     "another service's connection, and are answered 421 then",
-                     host),
-              service.name);
-    }
-  }
-
-  bool some_service_terminates() const {
-    return std::any_of(snapshot_.services.begin(), snapshot_.services.end(),
-                       [](const auto& service) { return terminates_tls(service->config); });
   }
 
   Snapshot& snapshot_;
   const Snapshot* previous_;
   ContextBuilder contexts_;
-  std::map<std::string, const ContextTable*> tables_;
-  const ContextTable* default_contexts_ = nullptr;
+  std::map<std::pair<std::string, Alpn>, const ContextTable*> tables_;
 };
 
 }  // namespace
