@@ -19,7 +19,7 @@ from harness.wait import until
 from test_ssh import clone_change_push
 
 EXAMPLES = os.path.join(ROOT, "examples")
-FOLDERS = ["databases", "git", "kubernetes", "mail", "nextcloud", "prometheus", "proxmox", "traefik", "vault"]
+FOLDERS = ["databases", "git", "grpc", "kubernetes", "mail", "nextcloud", "prometheus", "proxmox", "traefik", "vault"]
 
 
 def conf_files(folder):
@@ -66,7 +66,8 @@ def test_check(config, server_ca, folder):
     made = config()
     shutil.rmtree(made.dir)
     shutil.copytree(os.path.join(EXAMPLES, folder), made.dir)
-    made.write("certs/nextcloud-ca.pem", open(server_ca.cert).read())  # what its README asks for
+    for name in ("nextcloud-ca.pem", "grpc-ca.pem"):  # what their READMEs ask for
+        made.write("certs/" + name, open(server_ca.cert).read())
     done = made.check()
     said = done.stdout + done.stderr
     assert done.returncode == 0 and "error" not in said, said
@@ -198,6 +199,26 @@ def test_nextcloud(example, leaf, ca, server_ca):
     assert request.get("x-forwarded-proto") == "https" and request.get("host") == "cloud.example.tld"
     assert b"nextcloud.internal" in server.conn().hello
     server.stop()
+
+
+def test_grpc(example, leaf, ca, server_ca):
+    import grpc
+    from harness.grpc_server import GrpcClient, GrpcServer
+    plain, secure = GrpcServer(), GrpcServer(server_ca.leaf("grpc.internal"))
+    gw = example("grpc", {"10.0.0.91:50051": plain, "10.0.0.92:50051": secure},
+                 certs={"grpc.pem": leaf("grpc.example.tld", "grpc-tls.example.tld"), "grpc-ca.pem": open(server_ca.cert).read()})
+    for name, server in (("grpc.example.tld", plain), ("grpc-tls.example.tld", secure)):
+        with GrpcClient(gw.ports["https"], name, ca.cert) as client:
+            assert client.unary("Echo")(b"x" * 100_000, timeout=5) == b"x" * 100_000
+            assert list(client.server_stream("Count")(b"50", timeout=5)) == [b"%d" % n for n in range(50)]
+            assert client.client_stream("Sum")(iter([b"a" * 1000] * 50), timeout=5) == b"50000"
+            assert list(client.bidi("Chat")(iter([b"one", b"two"]), timeout=5)) == [b"re: one", b"re: two"]
+            with pytest.raises(grpc.RpcError) as refused:
+                client.unary("Refuse")(b"", timeout=5)
+            assert (refused.value.code(), refused.value.details()) == (grpc.StatusCode.PERMISSION_DENIED, "no")
+        assert [call.method for call in server.calls] == ["Echo", "Count", "Sum", "Chat", "Refuse"]
+    for server in (plain, secure):
+        server.stop()
 
 
 def test_mail(example, server_ca):
