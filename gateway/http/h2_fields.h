@@ -37,12 +37,13 @@ class H2FieldReader {
   // ended: the section ends the stream too. Fills head but for head.fields, which begin() was given (it must be this
   // head's own list).
   //
-  // A request: :method a token; :scheme http or https; :path in origin-form without "#", or "*" with OPTIONS; :authority,
-  // or Host in its place, valid (parse_authority) and without userinfo; both only if they name the same host and port. CONNECT
-  // as RFC 9113 section 8.5, and as RFC 8441 with :protocol: head.connect_protocol then. Unknown, repeated, misplaced or
-  // empty pseudo-header fields, upper case or other characters that may not stand in a name, CR, LF, NUL and other
-  // controls in a value, white space around it, connection-specific fields, TE other than trailers, and a
-  // Content-Length that is repeated, malformed, or with an ended stream not 0, are malformed. Cookie fields are joined by
+  // A request: :method a token; :scheme http or https; :path in origin-form without "#", or "*" with OPTIONS;
+  // :authority, or Host in its place, valid (parse_authority) and without userinfo; both only if they name the same
+  // host and port. CONNECT as RFC 9113 section 8.5, and as RFC 8441 with :protocol: head.connect_protocol then.
+  // Unknown, repeated, misplaced or empty pseudo-header fields, upper case or other characters that may not stand in a
+  // name, CR, LF, NUL and other controls in a value, white space around it, connection-specific fields, TE other than
+  // trailers, and a Content-Length that is repeated, malformed, or with an ended stream not 0, are malformed. Cookie
+  // fields are joined by
   // "; " (section 8.2.3). body: none if ended, sized where Content-Length stands, else chunked.
   Verdict finish_request(RequestHead& head, bool ended);
   // A response: :status three digits, 101 is malformed; interim ones may not end the stream. head_request: it has no
@@ -56,7 +57,11 @@ class H2FieldReader {
   void bad(const char* why) noexcept {
     if (why_[0] == '\0') why_ = why;
   }
+  bool too_large() const noexcept { return bytes_ > limits_.list_bytes || count_ > limits_.count; }
   std::string* pseudo(std::string_view name) noexcept;
+  void add_regular(std::string_view name, std::string_view value, HeaderId id);
+  void check_request();
+  void read_authority(RequestHead& head);
 
   Section section_ = Section::request;
   HeaderList* fields_ = nullptr;

@@ -10,6 +10,7 @@
 
 #include "base/chunk.h"
 #include "http/h2_fields.h"
+#include "http/h2_frames.h"
 #include "http/message.h"
 
 struct nghttp2_session;
@@ -36,14 +37,16 @@ enum class H2Code : uint32_t {
 const char* name_of(H2Code code) noexcept;  // "PROTOCOL_ERROR"; "UNKNOWN" for others
 
 struct H2Limits {
-  uint32_t streams = 100;                     // SETTINGS_MAX_CONCURRENT_STREAMS (server role)
-  uint32_t stream_window = 64 * 1024;         // SETTINGS_INITIAL_WINDOW_SIZE
-  uint32_t connection_window = 1024 * 1024;   // of the connection: at least 65535
+  uint32_t streams = 100;                    // SETTINGS_MAX_CONCURRENT_STREAMS (server role)
+  uint32_t stream_window = 64 * 1024;        // SETTINGS_INITIAL_WINDOW_SIZE
+  uint32_t connection_window = 1024 * 1024;  // of the connection: at least 65535
   H2FieldLimits fields;
   // Budgets against floods, each refilled by a tenth of itself a second. Over one: GOAWAY with ENHANCE_YOUR_CALM.
-  uint32_t resets = 500;    // streams that the peer resets, or makes us reset
-  uint32_t control = 2000;  // frames that bring nothing: PING, SETTINGS, PRIORITY, PRIORITY_UPDATE, WINDOW_UPDATE, empty
-                            // DATA, unknown types. Each DATA frame with payload, either way, and each HEADERS pays back one
+  uint32_t resets = 500;    // server role: streams that the client resets, or makes us reset. Each that ends well pays
+                            // back half of one
+  uint32_t control = 2000;  // frames that bring nothing: PING, SETTINGS, PRIORITY, PRIORITY_UPDATE, WINDOW_UPDATE,
+                            // empty DATA, RST_STREAM of no stream, unknown types. HEADERS pay back one; DATA, either
+                            // way, one and one a KiB: some clients return their window in small pieces
 };
 
 class H2Session;
@@ -55,7 +58,7 @@ class H2Stream {
   H2Stream(const H2Stream&) = delete;
   H2Stream& operator=(const H2Stream&) = delete;
 
-  int32_t id() const noexcept { return id_; }  // 0: not opened, or closed
+  int32_t id() const noexcept { return id_; }              // 0: not opened, or closed
   size_t pending() const noexcept { return out_.size(); }  // body bytes not yet framed
   bool end_sent() const noexcept { return end_sent_; }     // our END_STREAM has been framed
   bool end_queued() const noexcept { return end_queued_; }
@@ -83,43 +86,49 @@ class H2Stream {
   bool end_queued_ = false;
   bool end_sent_ = false;
   bool end_received_ = false;
-  bool deferred_ = false;  // nghttp2 waits for body bytes
-  bool wide_ = false;      // its window has been enlarged
+  bool deferred_ = false;   // nghttp2 waits for body bytes
+  bool wide_ = false;       // its window has been enlarged
+  bool resetting_ = false;  // RST_STREAM is queued
+  bool incremental_ = false;
+  uint8_t urgency_ = 3;  // what the client asked for, RFC 9218 section 4
+  H2Stream* next_ = nullptr;
+  H2Stream* previous_ = nullptr;
 };
 
 class H2Session {
  public:
   enum class Role : uint8_t { server, client };
 
-  // Called from receive() and produce() only, never from the calls that send. None may call receive() or produce(); all others
-  // are allowed. A stream that was forgotten is not spoken of again.
+  // Called from receive() and produce() only, never from the calls that send. None may call receive() or produce(); all
+  // others are allowed. A stream that was forgotten is not spoken of again.
   class Owner {
    public:
     // Server role: a request begins. Null refuses the stream (REFUSED_STREAM: it may be sent again).
     virtual H2Stream* h2_open() = 0;
-    // The head is in stream.request or stream.response. Client role: interim responses come here too, each a whole head,
-    // and the next one overwrites it. too_large (server role): the request is over a limit, its fields are
+    // The head is in stream.request or stream.response. Client role: interim responses come here too, each a whole
+    // head, and the next one overwrites it. too_large (server role): the request is over a limit, its fields are
     // incomplete: answer 431.
     virtual void h2_head(H2Stream& stream, bool too_large) = 0;
     virtual void h2_data(H2Stream& stream, Bytes piece) = 0;
     virtual void h2_end(H2Stream& stream) = 0;  // the peer's END_STREAM; trailers are complete
-    // Body bytes have been framed: stream.pending() is smaller than before.
+    // Body bytes have been framed, or our END_STREAM has: stream.pending() is smaller than before, or end_sent() true.
     virtual void h2_sent(H2Stream& stream) = 0;
-    // Once, last: the stream is over, both ways, by END_STREAMs (no_error) or by a reset of either side. unprocessed
-    // (client role): the server has said that it did nothing with the request (REFUSED_STREAM, or a GOAWAY that
-    // leaves it out), so it may be sent again.
+    // Once, last: the stream is over, both ways, by END_STREAMs or by a reset of either side. no_error only if the
+    // peer's END_STREAM came. unprocessed (client role): the server has said that it did nothing with the request
+    // (REFUSED_STREAM, or a GOAWAY that leaves it out), so it may be sent again.
     virtual void h2_closed(H2Stream& stream, H2Code code, bool unprocessed) = 0;
     // Client role: the server's SETTINGS have changed (streams_allowed, extended_connect). Either: GOAWAY came.
     virtual void h2_changed() = 0;
-    // Frames to be sent, in order. head: a frame header or whole frames; payload: of DATA, from the stream's chain. Both gone
-    // after the call.
+    // Frames to be sent, in order. head: a frame header or whole frames; payload: of DATA, from the stream's chain.
+    // Both gone after the call. From here nothing may be called.
     virtual void h2_write(Bytes head, Bytes payload) = 0;
 
    protected:
     ~Owner() = default;
   };
 
-  // Queues the preface and SETTINGS: no push, RFC 9218 priorities, as server extended CONNECT. now_ms: a monotonic clock.
+  // Queues the preface and SETTINGS: no push, RFC 9218 priorities, as server extended CONNECT. now_ms: a monotonic
+  // clock.
   H2Session(Role role, Owner& owner, const H2Limits& limits, uint64_t now_ms);
   ~H2Session();
   H2Session(const H2Session&) = delete;
@@ -128,14 +137,14 @@ class H2Session {
   // Takes bytes from the peer, all of them. False: the connection is over, failure() says why; a GOAWAY is queued:
   // produce() and close. Streams get their h2_closed from close_all().
   bool receive(Bytes bytes, uint64_t now_ms);
-  // Writes frames through h2_write until there are none, or at least `most` bytes have been written. Returns true if there
-  // are more.
+  // Writes frames through h2_write until there are none, or at least `most` bytes have been written. Returns true if
+  // there are more. Some failures come to light here only: look at failed().
   bool produce(size_t most);
   bool wants_write() const noexcept;
 
   // --- Client role.
-  // Opens a stream: sends the head; fields as list_request makes them. ended: no body follows. False: no stream can be opened on
-  // this connection any more.
+  // Opens a stream: sends the head; fields as list_request makes them. ended: no body follows. False: no stream can be
+  // opened on this connection any more.
   bool open(H2Stream& stream, const RequestHead& request, std::string_view scheme, std::string_view connect_protocol,
             bool ended);
   // How many more streams the server takes now: its limit less those that are open; 0 after a GOAWAY.
@@ -172,6 +181,7 @@ class H2Session {
   void close_all();
 
   size_t streams() const noexcept { return streams_; }  // open ones
+  // With no stream open either, nothing more comes of this connection: close it.
   bool goaway_received() const noexcept { return goaway_received_; }
   bool failed() const noexcept { return failed_; }
   // Why; static text. "" as long as nothing has failed.
@@ -187,30 +197,59 @@ class H2Session {
   struct Bucket {
     double left = 0;
     uint64_t at_ms = 0;
-    bool take(uint32_t size, uint64_t now_ms, double amount) noexcept;
+    bool take(uint32_t size, uint64_t now_ms, double amount) noexcept;  // a negative amount pays back
   };
+
+  bool server() const noexcept { return role_ == Role::server; }
+  void submit_settings();
+  bool admit(const H2Frame& frame);
+  bool admit_stream(int32_t id);
+  bool settle(const H2Frame& frame);
+  bool gone_quiet();
+  void charge_reset();
+  void charge_control(double amount);
+  void attach(H2Stream& stream, int32_t id);
+  void detach(H2Stream& stream);
+  void drop_output(H2Stream& stream) noexcept;
+  void resume(H2Stream& stream);
+  void widen(H2Stream& stream);
+  void hold(size_t count);
+  void release(size_t count);
+  void submit_reset(int32_t id, H2Code code);
 
   Role role_;
   Owner& owner_;
   H2Limits limits_;
   nghttp2_session* session_ = nullptr;
+  H2FrameScan frames_;
+  H2ClosedStreams closed_;
   H2FieldReader reader_;
   H2FieldList list_;
+  HeaderList unwanted_;  // trailers that nobody asked for
+  H2Stream* first_ = nullptr;
   uint64_t now_ms_;
   Bucket resets_;
   Bucket control_;
   size_t streams_ = 0;
   size_t buffered_ = 0;
   size_t held_ = 0;  // body bytes received and not consumed
+  size_t owed_ = 0;  // of those, what the connection's window has not got back
   uint32_t wide_streams_ = 0;
   uint64_t progress_ = 0;
-  size_t written_ = 0;
-  int32_t last_processed_ = 0;
+  size_t written_ = 0;  // in this produce(), and how much it may be
+  size_t most_ = 0;
+  int32_t last_begun_ = 0;     // server role: the newest stream of the client, refused ones included
+  int32_t last_accepted_ = 0;  // what the final GOAWAY says
+  int last_error_ = 0;         // of nghttp2, about the frame that is being read
   const char* failure_ = "";
   H2Code failure_code_ = H2Code::no_error;
   bool goaway_received_ = false;
   bool settings_received_ = false;
   bool failed_ = false;
+  bool shut_ = false;
+  bool paused_ = false;
+  bool heard_ = false;  // nghttp2 has spoken of the frame that is being read
+  bool data_seen_ = false;
 };
 
 }  // namespace sallyport::http
