@@ -1,10 +1,13 @@
 // A loop whose turns a test takes itself, and sockets joined to each other.
 #pragma once
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 
+#include <chrono>
 #include <csignal>
 #include <string>
+#include <thread>
 
 #include "catch.h"
 #include "net/socket.h"
@@ -14,6 +17,26 @@
 #include "transport/upstream_sessions.h"
 
 namespace sallyport::test {
+
+// On a busy machine the kernel hands over what was sent through TCP some time after send() has returned, even on
+// loopback, and a test may not run for a while. So nothing is compared before it was waited for, and nothing is waited
+// for longer than this.
+constexpr std::chrono::seconds kPatience{20};
+
+template <typename Condition>
+bool eventually(Condition condition, std::chrono::milliseconds limit = kPatience) {
+  for (auto end = std::chrono::steady_clock::now() + limit; !condition();) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return true;
+}
+
+// Waits until a raw descriptor has something to tell: bytes, an end, a waiting connection.
+inline bool becomes_readable(int fd) {
+  pollfd ready{fd, POLLIN, 0};
+  return ::poll(&ready, 1, std::chrono::milliseconds(kPatience).count()) == 1;
+}
 
 struct FdPair {
   UniqueFd ours, theirs;
@@ -52,11 +75,18 @@ struct IoWorld {
     }
     return any;
   }
+  // Turns until the condition holds.
+  template <typename Condition>
+  bool until(Condition condition) {
+    for (auto end = std::chrono::steady_clock::now() + kPatience; !condition(); wait(1))
+      if (std::chrono::steady_clock::now() > end) return false;
+    return true;
+  }
   Loop loop;
   IoContext io{loop};
 };
 
-// Everything there is to read of a raw descriptor; "" for nothing.
+// Everything there is to read of a raw descriptor at the moment; "" for nothing.
 inline std::string slurp(int fd) {
   std::string out;
   char buffer[65536];
@@ -70,6 +100,29 @@ inline std::string state_of(int fd) {
   ssize_t count = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   if (count >= 0) return count == 0 ? "eof" : "data";
   return errno == EAGAIN ? "again" : errno == ECONNRESET ? "reset" : std::to_string(errno);
+}
+
+// The next `count` bytes, and what else is there behind them; fewer when they do not come.
+inline std::string take(int fd, size_t count) {
+  std::string out;
+  eventually([&] {
+    out += slurp(fd);
+    return out.size() >= count;
+  });
+  return out;
+}
+// state_of(), once it is this; what it is instead when that does not come.
+inline std::string state_becomes(int fd, std::string_view expected) {
+  std::string state;
+  eventually([&] { return (state = state_of(fd)) == expected; });  // asked once each: an error is told once
+  return state;
+}
+
+// Fixed buffers: without them the kernel's own choice, which differs by machine and grows to many MiB, is what is
+// tested.
+inline void make_room(int fd, int size) {
+  setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+  setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
 }
 
 inline std::string pattern(size_t size, uint32_t seed = 1) {

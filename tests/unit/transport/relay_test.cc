@@ -5,7 +5,6 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-#include <chrono>
 #include <cstddef>
 #include <thread>
 
@@ -17,11 +16,6 @@ namespace {
 using namespace test;
 using State = Relay::State;
 
-void make_room(int fd, int size) {
-  setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-  setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-}
-
 // A relay between two pairs of sockets, whose far ends the test holds.
 struct Between : IoWorld {
   Between(FdPair client_pair, FdPair server_pair)
@@ -30,13 +24,34 @@ struct Between : IoWorld {
         client(transport(std::move(client_pair.ours))),
         server(transport(std::move(server_pair.ours))),
         relay(std::make_unique<Relay>(*client, *server)) {}
-  // Turns until the relay has ended, or nothing happens any more.
+  // Turns until the relay has ended or, while it runs, until the condition holds.
+  template <typename Condition>
+  State pump_until(Condition condition) {
+    State state = relay->pump();
+    eventually([&] {
+      // As in the gateway: without an event nobody pumps.
+      if (wait() || state == State::again) state = relay->pump();
+      return (state != State::running && state != State::again) || condition();
+    });
+    return state;
+  }
+  State pump_to_the_end() {
+    return pump_until([] { return false; });
+  }
+  // Turns until nothing has happened for a while. Only for states that have no sign of their own: what the kernel hands
+  // over later still is not seen.
   State settle() {
-    for (;;) {
+    State state = relay->pump();
+    for (int still = 0; still < 5;) {
       bool events = wait(20);
-      State state = relay->pump();
-      if (state != State::again && (state != State::running || !events)) return state;
+      state = relay->pump();
+      if (state != State::again && state != State::running) break;
+      still = events || state == State::again ? 0 : still + 1;
     }
+    return state;
+  }
+  void make_room_everywhere(int size) {
+    for (int fd : {client_fd.get(), client->fd(), server->fd(), server_fd.get()}) make_room(fd, size);
   }
   UniqueFd client_fd, server_fd;
   TransportPtr client, server;
@@ -85,25 +100,24 @@ Run bulk(Between& between, size_t lend, size_t size) {
   Stream streams[] = {{between.client_fd.get(), between.server_fd.get(), up},
                       {between.server_fd.get(), between.client_fd.get(), down}};
   Run run;
-  for (int idle = 0; idle < 200 && (run.state == State::running || run.state == State::again);) {
-    bool moved = step(streams[0]);
-    moved |= step(streams[1]);
-    between.wait(moved || run.state == State::again ? 0 : 5);
+  between.until([&] {
+    step(streams[0]);
+    step(streams[1]);
+    between.wait();
     run.state = between.relay->pump();
-    idle = moved || run.state == State::again ? 0 : idle + 1;
     if (lend > 0 && !run.spliced) {
       auto spare = between.io.pipes.take();
       run.spliced = spare == nullptr;
       if (spare) between.io.pipes.give(std::move(spare));
     }
-  }
+    return run.state != State::running && run.state != State::again;
+  });
   // The relay has handed everything to the kernel; what a full receive window held back arrives a little later.
-  for (int idle = 0; idle < 400 && !(streams[0].ended && streams[1].ended);) {
-    bool moved = step(streams[0]);
-    moved |= step(streams[1]);
-    if (!moved) std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    idle = moved ? 0 : idle + 1;
-  }
+  eventually([&] {
+    step(streams[0]);
+    step(streams[1]);
+    return streams[0].ended && streams[1].ended;
+  });
   run.exact = streams[0].got == up && streams[1].got == down && streams[0].ended && streams[1].ended &&
               between.relay->from_client() == size && between.relay->from_server() == size &&
               between.client->received() == size && between.server->sent() == size;
@@ -120,18 +134,18 @@ TEST_CASE("relay: half-closes are passed on, each in its time") {
     Between between(make(), make());
     REQUIRE(::send(between.client_fd.get(), "ping", 4, 0) == 4);
     ::shutdown(between.client_fd.get(), SHUT_WR);
-    CHECK(between.settle() == State::running);
-    CHECK(slurp(between.server_fd.get()) == "ping");
-    CHECK(state_of(between.server_fd.get()) == "eof");
+    CHECK(between.pump_until([&] { return between.relay->client_ended(); }) == State::running);
+    CHECK(take(between.server_fd.get(), 4) == "ping");
+    CHECK(state_becomes(between.server_fd.get(), "eof") == "eof");
     CHECK(between.relay->client_ended());
     CHECK_FALSE(between.relay->server_ended());
     CHECK(state_of(between.client_fd.get()) == "again");
     REQUIRE(::send(between.server_fd.get(), "answer", 6, 0) == 6);
-    CHECK(between.settle() == State::running);
-    CHECK(slurp(between.client_fd.get()) == "answer");
+    CHECK(between.pump_until([&] { return between.relay->from_server() == 6; }) == State::running);
+    CHECK(take(between.client_fd.get(), 6) == "answer");
     between.server_fd.reset();
-    CHECK(between.settle() == State::done);
-    CHECK(state_of(between.client_fd.get()) == "eof");
+    CHECK(between.pump_to_the_end() == State::done);
+    CHECK(state_becomes(between.client_fd.get(), "eof") == "eof");
     CHECK(between.relay->from_client() == 4);
     CHECK(between.relay->from_server() == 6);
   }
@@ -154,18 +168,24 @@ TEST_CASE("relay: bulk both ways at once arrives to the byte, copied and spliced
   };
   for (const Row& row : {Row{unix_pair, 0}, Row{tcp_pair, 0}, Row{tcp_pair, 1}, Row{tcp_pair, 2}, Row{unix_pair, 2}}) {
     CAPTURE(row.make == tcp_pair, row.pipes);
-    Between between(row.make(), row.make());
-    make_room(between.client_fd.get(), 1 << 20);
-    Run run = bulk(between, row.pipes, kMuch);
-    CHECK(run.state == State::done);
-    CHECK(run.exact);
-    if (row.pipes == 1) CHECK(run.spliced);
-    CHECK(between.io.chunks.in_use() == 0);
-    between.relay.reset();
-    std::vector<std::unique_ptr<Pipe>> pipes;
-    while (auto pipe = between.io.pipes.take()) pipes.push_back(std::move(pipe));
-    CHECK(pipes.size() == 64);  // all came back
-    for (auto& pipe : pipes) between.io.pipes.give(std::move(pipe));
+    // Whether a direction counts as bulk depends on how much lies in the kernel whenever the relay looks. Each transfer
+    // must be exact; that one of them was spliced is enough.
+    bool spliced = false;
+    for (int round = 0; round == 0 || (row.pipes == 1 && !spliced && round < 50); ++round) {
+      Between between(row.make(), row.make());
+      make_room(between.client_fd.get(), 1 << 20);
+      Run run = bulk(between, row.pipes, kMuch);
+      CHECK(run.state == State::done);
+      CHECK(run.exact);
+      spliced |= run.spliced;
+      CHECK(between.io.chunks.in_use() == 0);
+      between.relay.reset();
+      std::vector<std::unique_ptr<Pipe>> pipes;
+      while (auto pipe = between.io.pipes.take()) pipes.push_back(std::move(pipe));
+      CHECK(pipes.size() == 64);  // all came back
+      for (auto& pipe : pipes) between.io.pipes.give(std::move(pipe));
+    }
+    if (row.pipes == 1) CHECK(spliced);
   }
 }
 
@@ -194,6 +214,7 @@ TEST_CASE("relay: where the kernel refuses splice, bulk is copied and nothing is
 TEST_CASE("relay: a slow reader holds the sender back, in bounded memory") {
   for (FdPair (*make)() : {unix_pair, tcp_pair}) {
     Between between(make(), make());
+    between.make_room_everywhere(200'000);
     std::string sent = pattern(24 * 1024 * 1024);
     Stream stream{between.client_fd.get(), between.server_fd.get(), sent};
     size_t most = 0;
@@ -205,19 +226,20 @@ TEST_CASE("relay: a slow reader holds the sender back, in bounded memory") {
       most = std::max(most, between.io.chunks.in_use() * Chunk::kSize);
       return count > 0 || state == State::again;
     };
-    for (int idle = 0; idle < 20;) {
+    for (int idle = 0; idle < 50;) {
       idle = push() ? 0 : idle + 1;
       if (idle > 0) between.wait(2);
     }
     CHECK(stream.sent < sent.size());
     CHECK(most <= 3 * Transport::kHighMark);
     CHECK(between.relay->from_client() < sent.size());
-    for (int i = 0; i < 100'000 && !stream.ended; ++i) {
+    between.until([&] {
       step(stream);
       between.wait();
       between.relay->pump();
-    }
-    CHECK(stream.got == sent);
+      return stream.ended;
+    });
+    CHECK((stream.got == sent));
   }
 }
 
@@ -278,11 +300,17 @@ TEST_CASE("relay: a reset on either side is told from an end, and by whom") {
       CAPTURE(by_client, half_closed_before);
       Between between(tcp_pair(), tcp_pair());
       UniqueFd& bad = by_client ? between.client_fd : between.server_fd;
-      if (half_closed_before) ::shutdown(by_client ? between.server_fd.get() : between.client_fd.get(), SHUT_WR);
-      CHECK(between.settle() == State::running);
+      if (half_closed_before) {
+        ::shutdown(by_client ? between.server_fd.get() : between.client_fd.get(), SHUT_WR);
+        auto ended = [&] { return by_client ? between.relay->server_ended() : between.relay->client_ended(); };
+        CHECK(between.pump_until(ended) == State::running);
+        CHECK(state_becomes(bad.get(), "eof") == "eof");
+      } else {
+        CHECK(between.relay->pump() == State::running);
+      }
       set_reset_on_close(bad.get());
       bad.reset();
-      CHECK(between.settle() == (by_client ? State::client_failed : State::server_failed));
+      CHECK(between.pump_to_the_end() == (by_client ? State::client_failed : State::server_failed));
       CHECK(between.relay->error().sys == ECONNRESET);
     }
   }
@@ -294,7 +322,7 @@ namespace {
 size_t stuff(Between& between, int fd, size_t most) {
   std::string piece(200'000, 'x');
   size_t sent = 0;
-  for (int idle = 0; idle < 20 && sent < most;) {
+  for (int idle = 0; idle < 50 && sent < most;) {
     ssize_t count = ::send(fd, piece.data(), piece.size(), MSG_DONTWAIT);
     if (count > 0) sent += static_cast<size_t>(count);
     between.wait(count > 0 ? 0 : 2);
@@ -313,7 +341,7 @@ TEST_CASE("relay: a client's reset is seen although it is not read, because the 
   REQUIRE(between.relay->from_client() < sent);
   set_reset_on_close(between.client_fd.get());
   between.client_fd.reset();
-  CHECK(between.settle() == State::client_failed);
+  CHECK(between.pump_to_the_end() == State::client_failed);
   CHECK(between.relay->error().sys == ECONNRESET);
 }
 
@@ -324,15 +352,16 @@ TEST_CASE("relay: what a server sent before its reset still arrives, and then th
   between.server_fd.reset();
   CHECK(between.settle() == State::running);
   size_t relayed = between.relay->from_server();
-  State state = State::running;
   size_t got = 0;
-  for (int idle = 0; idle < 100 && (state == State::running || state == State::again);) {
-    size_t count = slurp(between.client_fd.get()).size();
-    got += count;
-    between.wait(count == 0 ? 2 : 0);
-    state = between.relay->pump();
-    idle = count == 0 ? idle + 1 : 0;
-  }
+  State state = between.pump_until([&] {
+    got += slurp(between.client_fd.get()).size();
+    return false;
+  });
+  // What lay in the relay's own buffers may be lost, what was the kernel's comes.
+  eventually([&] {
+    got += slurp(between.client_fd.get()).size();
+    return got + 2 * Transport::kHighMark >= relayed;
+  });
   CHECK(state == State::server_failed);
   CHECK(between.relay->error().sys == ECONNRESET);
   CHECK(relayed < sent);
@@ -353,21 +382,26 @@ TEST_CASE("relay: a reset in the middle of bulk is never an end, copied or splic
         between.io.pipes.give(std::move(taken.back()));
         taken.pop_back();
       }
-      // A long run of large reads, to its end.
-      size_t sent = stuff(between, bad.get(), SIZE_MAX);
+      // Long runs of large reads, to their end. It is bulk only where the relay always finds enough in the kernel,
+      // which one run need not come to.
       bool spliced = false;
-      for (size_t got = 0; got < sent;) {
-        got += slurp(good).size();
-        between.wait(1);
-        between.relay->pump();
-        auto pipe = between.io.pipes.take();
-        spliced |= splice && pipe == nullptr;
-        if (pipe) between.io.pipes.give(std::move(pipe));
+      for (int run = 0; run == 0 || (splice && !spliced && run < 50); ++run) {
+        size_t sent = stuff(between, bad.get(), SIZE_MAX);
+        size_t got = 0;
+        REQUIRE(between.until([&] {
+          got += slurp(good).size();
+          between.wait();
+          between.relay->pump();
+          auto pipe = between.io.pipes.take();
+          spliced |= splice && pipe == nullptr;
+          if (pipe) between.io.pipes.give(std::move(pipe));
+          return got == sent;
+        }));
       }
       CHECK(spliced == splice);
       set_reset_on_close(bad.get());
       bad.reset();
-      CHECK(between.settle() == (by_client ? State::client_failed : State::server_failed));
+      CHECK(between.pump_to_the_end() == (by_client ? State::client_failed : State::server_failed));
       CHECK(between.relay->error().sys == ECONNRESET);
       CHECK(state_of(good) == "again");
       for (auto& pipe : taken) between.io.pipes.give(std::move(pipe));
@@ -377,11 +411,13 @@ TEST_CASE("relay: a reset in the middle of bulk is never an end, copied or splic
 
 TEST_CASE("relay: a finished side with bytes still to be taken is no reset") {
   Between between(tcp_pair(), tcp_pair());
+  between.make_room_everywhere(200'000);
   ::shutdown(between.server_fd.get(), SHUT_WR);  // the server has said all
-  CHECK(between.settle() == State::running);
+  CHECK(between.pump_until([&] { return between.relay->server_ended(); }) == State::running);
+  CHECK(state_becomes(between.client_fd.get(), "eof") == "eof");
   std::string much = pattern(24 << 20);
   Stream stream{between.client_fd.get(), between.server_fd.get(), much};
-  for (int idle = 0; idle < 20;) {
+  for (int idle = 0; idle < 50;) {
     ssize_t count = ::send(stream.from, much.data() + stream.sent, much.size() - stream.sent, MSG_DONTWAIT);
     if (count > 0) stream.sent += static_cast<size_t>(count);
     between.wait(count > 0 ? 0 : 2);
@@ -389,17 +425,14 @@ TEST_CASE("relay: a finished side with bytes still to be taken is no reset") {
     REQUIRE((state == State::running || state == State::again));
     idle = count > 0 || state == State::again ? 0 : idle + 1;
   }
+  REQUIRE(stream.sent < much.size());
   between.client_fd.reset();  // both directions of the client are over now, in good order
-  State state = State::running;
   std::string got;
-  for (int idle = 0; idle < 100 && (state == State::running || state == State::again);) {
-    std::string piece = slurp(between.server_fd.get());
-    got += piece;
-    between.wait(piece.empty() ? 2 : 0);
-    state = between.relay->pump();
-    idle = piece.empty() ? idle + 1 : 0;
-  }
-  got += slurp(between.server_fd.get());
+  State state = between.pump_until([&] {
+    got += slurp(between.server_fd.get());
+    return false;
+  });
+  got += take(between.server_fd.get(), stream.sent - got.size());
   CHECK(state == State::done);
   CHECK(got.size() == stream.sent);
   CHECK(much.starts_with(got));
@@ -414,37 +447,37 @@ TEST_CASE("relay: TLS to plain and back, with its ends told apart") {
     REQUIRE(between.client->accept_tls(*tls_world().server, "a.example.tld"));
     REQUIRE(peer->connect_tls(*tls_world().client, "a.example.tld", true, sessions, "s"));
     auto near = Transport::Handshake::again, far = near;
-    for (int i = 0; i < 100 && (near == Transport::Handshake::again || far == Transport::Handshake::again); ++i) {
+    between.until([&] {
       if (far == Transport::Handshake::again) far = peer->handshake();
-      between.wait(1);
+      between.wait();
       if (near == Transport::Handshake::again) near = between.client->handshake();
-      between.wait(1);
-    }
+      return near != Transport::Handshake::again && far != Transport::Handshake::again;
+    });
     REQUIRE((near == Transport::Handshake::done && far == near));
     std::string up = pattern(3'000'000), down = pattern(2'500'000, 5), got_up, got_down;
     peer->write(as_bytes(up));
     Stream back{between.server_fd.get(), between.server_fd.get(), down};
-    State state = State::running;
-    auto turn = [&] {
-      for (; peer->read() == Transport::Read::data;) got_down += as_text(peer->bytes());
+    // To the end of the server's direction: a peer that left it unread would end by a reset.
+    Transport::Read last = Transport::Read::again;
+    State state = between.pump_until([&] {
+      while (last == Transport::Read::data || last == Transport::Read::again) {
+        if ((last = peer->read()) != Transport::Read::data) break;
+        got_down += as_text(peer->bytes());
+      }
       peer->flush();
       step(back);
-      between.wait(1);
-      state = between.relay->pump();
-    };
-    for (int i = 0; i < 5000 && (back.got.size() < up.size() || got_down.size() < down.size()); ++i) turn();
-    for (int i = 0; i < 5; ++i) turn();  // the end of the server's direction too
-    CHECK(back.got == up);
-    CHECK(got_down == down);
+      return back.got.size() >= up.size() && last == Transport::Read::eof;
+    });
+    CHECK((state == State::running || state == State::again));
+    CHECK((back.got == up));
+    CHECK((got_down == down));
     if (notify) peer->end_write();
     peer.reset();
-    for (int i = 0; i < 50 && (state == State::running || state == State::again); ++i) {
-      between.wait(2);
-      state = between.relay->pump();
-    }
+    state = between.pump_to_the_end();
     CHECK(state == (notify ? State::done : State::client_failed));
     if (!notify) CHECK(between.relay->error().kind == Kind::cut);
-    CHECK(state_of(between.server_fd.get()) == (notify ? "eof" : "again"));
+    std::string expected = notify ? "eof" : "again";
+    CHECK(state_becomes(between.server_fd.get(), expected) == expected);
   }
 }
 

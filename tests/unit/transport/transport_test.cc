@@ -29,12 +29,12 @@ struct TlsTransports : IoWorld {
   }
   bool shake() {
     Handshake near = Handshake::again, far = Handshake::again;
-    for (int i = 0; i < 50 && (near == Handshake::again || far == Handshake::again); ++i) {
+    until([&] {
       if (far == Handshake::again) far = client->handshake();
       wait();
       if (near == Handshake::again) near = server->handshake();
-      wait();
-    }
+      return near != Handshake::again && far != Handshake::again;
+    });
     return near == Handshake::done && far == Handshake::done;
   }
   UpstreamSessions sessions;
@@ -67,7 +67,7 @@ TEST_CASE("transport: a half-close ends one direction only, and the rest is read
     TransportPtr transport = world.transport(std::move(fds.ours));
     REQUIRE(::send(fds.theirs.get(), "last", 4, 0) == 4);
     ::shutdown(fds.theirs.get(), SHUT_WR);
-    while (!transport->hangup()) world.wait(1000);
+    REQUIRE(world.until([&] { return transport->hangup(); }));
     REQUIRE(transport->read() == Read::data);
     CHECK(text(*transport) == "last");
     CHECK(transport->can_read());  // no event will tell of the end again
@@ -78,8 +78,8 @@ TEST_CASE("transport: a half-close ends one direction only, and the rest is read
     CHECK(transport->pending() == 6);
     transport->end_write();
     CHECK(transport->write_ended());
-    CHECK(slurp(fds.theirs.get()) == "answer");
-    CHECK(state_of(fds.theirs.get()) == "eof");
+    CHECK(take(fds.theirs.get(), 6) == "answer");
+    CHECK(state_becomes(fds.theirs.get(), "eof") == "eof");
     transport->write(as_bytes("too late"));
     CHECK(transport->pending() == 0);
   }
@@ -120,6 +120,7 @@ TEST_CASE("transport: takes everything, sends what fits, and ends after the last
     CAPTURE(piece);
     IoWorld world;
     FdPair fds = unix_pair();
+    make_room(fds.ours.get(), 100'000);
     TransportPtr transport = world.transport(std::move(fds.ours));
     std::string sent = pattern(1'200'000);
     CHECK_FALSE(transport->congested());
@@ -176,8 +177,7 @@ TEST_CASE("transport: quiet looks past the latches, and a reset is told from an 
     if (end == 1) ::shutdown(fds.theirs.get(), SHUT_WR);
     if (end == 2) set_reset_on_close(fds.theirs.get());
     if (end >= 2) fds.theirs.reset();
-    world.wait(1000);
-    CHECK_FALSE(transport->quiet());
+    CHECK(world.until([&] { return !transport->quiet() && (end == 0 ? transport->can_read() : transport->hangup()); }));
     if (end == 0) {
       CHECK(transport->read() == Read::data);
       CHECK(transport->quiet());
@@ -191,14 +191,14 @@ TEST_CASE("transport: quiet looks past the latches, and a reset is told from an 
   TransportPtr transport = world.transport(std::move(fds.ours));
   set_reset_on_close(fds.theirs.get());
   fds.theirs.reset();
-  world.wait(1000);
+  REQUIRE(world.until([&] { return transport->broken(); }));
   CHECK(transport->read() == Read::failed);
   CHECK(transport->error().sys == ECONNRESET);
   FdPair ours = tcp_pair();
   TransportPtr cutting = world.transport(std::move(ours.ours));
   cutting->reset_on_close();
   cutting.reset();
-  CHECK(state_of(ours.theirs.get()) == "reset");
+  CHECK(state_becomes(ours.theirs.get(), "reset") == "reset");
 }
 
 TEST_CASE("transport: events of one that died are dropped, its memory comes free with the turn") {
@@ -233,22 +233,23 @@ TEST_CASE("tls transport: bytes arrive both ways, and a half-close is a close_no
     pair.client->end_write();
     pair.server->write(as_bytes(back));
     Read at_server = Read::again;
-    for (int i = 0; i < 2000 && (at_server != Read::eof || got_back.size() < back.size()); ++i) {
+    pair.until([&] {
       if (at_server == Read::again) at_server = read_all(*pair.server, got_there);
       REQUIRE(at_server != Read::failed);
       REQUIRE(read_all(*pair.client, got_back) == Read::again);
       REQUIRE(pair.client->flush());
       REQUIRE(pair.server->flush());
-      pair.wait(1);
-    }
+      return at_server == Read::eof && got_back.size() >= back.size();
+    });
     CHECK(at_server == Read::eof);
     CHECK(got_there == expected);
     CHECK(got_back == back);
     CHECK(pair.client->write_ended());
     CHECK(pair.client->sent() > expected.size());
     pair.server->end_write();
-    pair.wait(10);
-    CHECK(pair.client->read() == Read::eof);
+    Read at_client = Read::again;
+    pair.until([&] { return (at_client = pair.client->read()) != Read::again; });
+    CHECK(at_client == Read::eof);
     CHECK(pair.io.chunks.in_use() == 0);
   }
 }

@@ -1,8 +1,6 @@
 // The pool and the connector, against real sockets.
 #include "upstream/connector.h"
 
-#include <thread>
-
 #include "transport/io_world.h"
 
 namespace sallyport {
@@ -74,23 +72,30 @@ struct Servers : IoWorld {
 struct Listening {
   Listening() : fd(std::move(*listen_on(*Address::parse_ip("127.0.0.1", 0), {}))), address(local_address(fd.get())) {}
   UniqueFd accept() {
-    for (;;)
-      if (auto accepted = accept_from(fd.get())) return std::move(accepted->fd);
+    REQUIRE(becomes_readable(fd.get()));
+    auto accepted = accept_from(fd.get());
+    REQUIRE(accepted);
+    return std::move(accepted->fd);
   }
   UniqueFd fd;
   Address address;
 };
 
+// Held by a socket that does not listen, so that nobody else comes to listen there.
 Address refusing() {
-  Listening gone;
-  return gone.address;  // nobody listens there any more
+  static std::vector<UniqueFd> held;
+  UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const Address any_port = *Address::parse_ip("127.0.0.1", 0);
+  REQUIRE(bind(fd.get(), any_port.sa(), any_port.length()) == 0);
+  held.push_back(std::move(fd));
+  return local_address(held.back().get());
 }
 
 // Its backlog is full: a connect neither succeeds nor fails.
 struct Silent {
   Silent() : fd(std::move(*listen_on(*Address::parse_ip("127.0.0.1", 0), {.backlog = 0}))) {
     for (int i = 0; i < 4; ++i) waiting.push_back(std::move(connect_to(address())->fd));
-    std::this_thread::sleep_for(50ms);
+    REQUIRE(becomes_readable(fd.get()));  // the one place is taken
   }
   Address address() const { return local_address(fd.get()); }
   UniqueFd fd;
@@ -140,6 +145,7 @@ TEST_CASE("pool: what the server closes or sends on is dropped, also before the 
     Pool pool(world.loop);
     FdPair fds = tcp_pair();
     TransportPtr transport = world.transport(std::move(fds.ours));
+    int ours = transport->fd();
     auto upset = [&] {
       if (how % 3 == 0) ::shutdown(fds.theirs.get(), SHUT_WR);
       if (how % 3 == 1) REQUIRE(::send(fds.theirs.get(), "HTTP/1.1 408", 12, 0) == 12);
@@ -150,11 +156,11 @@ TEST_CASE("pool: what the server closes or sends on is dropped, also before the 
       pool.give(std::move(transport), "", 0);
       upset();
       CHECK(pool.size() == 1);
-      world.wait(1000);
-      CHECK(pool.size() == 0);
+      CHECK(world.until([&] { return pool.size() == 0; }));
     } else {
       pool.give(std::move(transport), "", 0);
       upset();
+      REQUIRE(becomes_readable(ours));
       CHECK_FALSE(pool.take("", 0, true));  // a look finds out
       CHECK(pool.size() == 0);
     }
@@ -205,8 +211,7 @@ TEST_CASE("connector: connects, counts the load while it lives, and sends the PR
   connection->transport->write(as_bytes("hello"));
   REQUIRE(connection->transport->flush());
   UniqueFd accepted = server.accept();
-  servers.wait(10);
-  CHECK(slurp(accepted.get()) == "PROXY UNKNOWN\r\nhello");
+  CHECK(take(accepted.get(), 20) == "PROXY UNKNOWN\r\nhello");
   connection = Error{};
   CHECK(servers.load(0) == 0);
   CHECK(servers.failed.empty());
@@ -292,6 +297,7 @@ TEST_CASE("connector: a pooled connection is used again, unless a fresh one is a
   }
   CHECK(servers.worker->pools[0]->size() == 1);
   accepted.reset();
+  REQUIRE(becomes_readable(fd));  // the end has come, but no turn of the loop has seen it
   auto careful = servers.connect(must_be_alive);
   REQUIRE(careful);
   CHECK_FALSE(careful->reused);
@@ -304,7 +310,7 @@ TEST_CASE("connector: a pooled connection is used again, unless a fresh one is a
   REQUIRE(elsewhere);
   CHECK_FALSE(elsewhere->reused);
   CHECK(peer_address(elsewhere->transport->fd()) == moved.address);
-  CHECK(state_of(next.get()) == "eof");
+  CHECK(state_becomes(next.get(), "eof") == "eof");
 }
 
 TEST_CASE("connector: what is cancelled or destroyed leaves no load and calls nobody") {
