@@ -360,6 +360,13 @@ bool Transport::quiet() const noexcept {
   return stash_.empty() && recv(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
+std::string_view Transport::alpn() const noexcept {
+  const unsigned char* name = nullptr;
+  unsigned size = 0;
+  if (ssl_) SSL_get0_alpn_selected(ssl_.get(), &name, &size);
+  return {reinterpret_cast<const char*>(name), size};
+}
+
 void Transport::reset_on_close() noexcept { set_reset_on_close(fd_.get()); }
 
 }  // namespace sallyport

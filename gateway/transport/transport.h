@@ -56,6 +56,8 @@ class Transport final : public Doomed {
                      std::string_view endpoint);
   SSL* ssl() noexcept { return ssl_.get(); }
   bool tls_resumed() const noexcept;
+  // What ALPN agreed on; "" if nothing, or without TLS.
+  std::string_view alpn() const noexcept;
   enum class Handshake : uint8_t { done, again, failed };
   // Goes on until it needs the peer. failed: error() tells; an alert may be pending, so flush before closing.
   Handshake handshake();

@@ -20,6 +20,8 @@ std::optional<Result<ServerConnection>> Connector::start(WorkerUpstream& upstrea
   proxy_header_ = options.proxy_header;
   pooled_ = options.pooled && !options.only_fresh;
   must_be_alive_ = options.must_be_alive;
+  http_ = options.http;
+  only_http1_ = options.only_http1 && upstream.upstream.protocol == config::HttpProtocol::auto_;
   tried_ = 0;
   attempts_ = 0;
   started_us_ = Loop::precise_now();
@@ -29,6 +31,9 @@ std::optional<Result<ServerConnection>> Connector::start(WorkerUpstream& upstrea
 
 void Connector::cancel() noexcept {
   deadline_.disarm();
+  static_cast<ListHook<H2Pool::Waiter>&>(*this).unlink();
+  static_cast<ListHook<Runnable>&>(*this).unlink();
+  end_dial(nullptr);
   transport_.reset();
   load_ = LoadTicket();
 }
@@ -43,21 +48,106 @@ std::optional<Result<ServerConnection>> Connector::try_servers() {
     const auto& endpoint = upstream.endpoints[index_];
     generation_ = endpoint->generation();
     load_ = LoadTicket(endpoint);
-    if (pooled_) {
-      if (auto idle =
-              upstream_->pools[index_]->take(pool_key(upstream, *endpoint, host_), generation_, must_be_alive_)) {
-        ServerConnection connection{std::move(idle), std::move(load_), index_, generation_, true, 0};
-        return Result<ServerConnection>(std::move(connection));
-      }
-    }
+    std::optional<Result<ServerConnection>> found;
+    if (find_connection(found)) return found;
+    ServerConnection connection;
     switch (begin(index_)) {
       case Progress::waiting: return std::nullopt;
-      case Progress::connected: return Result<ServerConnection>(take_connection());
+      case Progress::connected:
+        if (take_connection(connection)) return Result<ServerConnection>(std::move(connection));
+        [[fallthrough]];
       case Progress::failed: attempt_failed(); break;
     }
   }
   load_ = LoadTicket();
   return Result<ServerConnection>(error_);
+}
+
+bool Connector::may_be_h2() const noexcept {
+  return http_ && !only_http1_ && upstream_->upstream.protocol != config::HttpProtocol::http1;
+}
+
+bool Connector::find_connection(std::optional<Result<ServerConnection>>& found) {
+  const Upstream& upstream = upstream_->upstream;
+  std::string_view name = pool_key(upstream, *upstream.endpoints[index_], host_);
+  bool h2 = may_be_h2();
+  if (h2) {
+    // A PROXY header speaks for one client only.
+    key_ = name;
+    if (!proxy_header_.empty()) key_.append("\n").append(proxy_header_);
+    H2Pool& pool = *upstream_->h2_pools[index_];
+    if (H2Connection* connection = pool.find(key_, generation_)) {
+      ServerConnection stream;
+      stream.h2 = connection;
+      stream.load = std::move(load_);
+      stream.endpoint = index_;
+      stream.generation = generation_;
+      stream.reused = true;
+      found = Result<ServerConnection>(std::move(stream));
+      return true;
+    }
+  }
+  if (pooled_ && upstream.protocol != config::HttpProtocol::h2) {
+    if (auto idle = upstream_->pools[index_]->take(name, generation_, must_be_alive_)) {
+      ServerConnection connection;
+      connection.transport = std::move(idle);
+      connection.load = std::move(load_);
+      connection.endpoint = index_;
+      connection.generation = generation_;
+      connection.reused = true;
+      found = Result<ServerConnection>(std::move(connection));
+      return true;
+    }
+  }
+  if (h2) {
+    H2Pool& pool = *upstream_->h2_pools[index_];
+    if (!pool.only_http1()) {
+      if (H2Pool::Dial* dial = pool.dial(key_, generation_)) {
+        pool.wait(*dial, *this);
+        return true;
+      }
+      dial_ = pool.begin_dial(key_, generation_);
+    }
+  }
+  return false;
+}
+
+void Connector::end_dial(const Error* error) {
+  if (dial_) upstream_->h2_pools[index_]->end_dial(std::move(dial_), error);
+}
+
+// The attempt that was waited for is over. What it found counts for this one too.
+void Connector::on_dialed(const Error* error) {
+  dial_failed_ = error != nullptr;
+  if (error != nullptr) error_ = *error;
+  upstream_->context.io->loop.run_soon(*this);
+}
+
+void Connector::on_run() {
+  if (dial_failed_) {
+    dial_failed_ = false;
+    if (index_ < 64) tried_ |= Tried{1} << index_;
+    if (auto outcome = try_servers()) report(std::move(*outcome));
+    return;
+  }
+  std::optional<Result<ServerConnection>> found;
+  if (!find_connection(found)) {
+    ServerConnection connection;
+    switch (begin(index_)) {
+      case Progress::waiting: return;
+      case Progress::connected:
+        if (take_connection(connection)) {
+          report(std::move(connection));
+          return;
+        }
+        [[fallthrough]];
+      case Progress::failed:
+        attempt_failed();
+        found = try_servers();
+        break;
+    }
+  }
+  if (found) report(std::move(*found));
 }
 
 void Connector::attempt_failed() {
@@ -70,6 +160,7 @@ void Connector::attempt_failed() {
   error_.detail = error_.detail.empty() ? endpoint.label() : endpoint.label() + ": " + error_.detail;
   if (upstream_->context.connect_failed) upstream_->context.connect_failed(endpoint);
   log::debug("service {}: {}", upstream_->upstream.service, error_.text());
+  end_dial(&error_);
 }
 
 Connector::Progress Connector::begin(size_t index) {
@@ -124,24 +215,47 @@ Connector::Progress Connector::start_tls() {
     ip = endpoint.address().ip_text();
     name = ip;
   }
-  auto started = transport_->connect_tls(*upstream.tls, name, upstream.tls_verify, *upstream_->context.tls_sessions,
+  SSL_CTX& context = only_http1_ && upstream.tls_http1 ? *upstream.tls_http1 : *upstream.tls;
+  auto started = transport_->connect_tls(context, name, upstream.tls_verify, *upstream_->context.tls_sessions,
                                          endpoint.address().text());
   if (started) return Progress::waiting;
   error_ = started.error();
   return Progress::failed;
 }
 
-ServerConnection Connector::take_connection() {
+bool Connector::take_connection(ServerConnection& connection) {
+  const Upstream& upstream = upstream_->upstream;
+  bool h2 = may_be_h2() && (upstream.tls ? transport_->alpn() == "h2" : true);
+  if (http_ && !h2 && upstream.protocol == config::HttpProtocol::h2) {
+    error_ = Error{Kind::tls, Side::upstream, Retry::other_endpoint, 0, "the server does not agree on HTTP/2", {}};
+    return false;
+  }
   deadline_.disarm();
   transport_->set_handler(nullptr);
-  auto took = static_cast<uint32_t>((Loop::precise_now() - started_us_) / 1000);
-  return ServerConnection{std::move(transport_), std::move(load_), index_, generation_, false, took};
+  connection.connect_ms = static_cast<uint32_t>((Loop::precise_now() - started_us_) / 1000);
+  connection.load = std::move(load_);
+  connection.endpoint = index_;
+  connection.generation = generation_;
+  if (may_be_h2()) upstream_->h2_pools[index_]->learn(h2);
+  if (h2) {
+    connection.h2 = &upstream_->h2_pools[index_]->adopt(std::move(transport_), key_, generation_);
+  } else {
+    connection.transport = std::move(transport_);
+  }
+  end_dial(nullptr);
+  return true;
 }
 
 void Connector::on_io() {
+  ServerConnection connection;
   switch (advance()) {
     case Progress::waiting: return;
-    case Progress::connected: report(take_connection()); return;
+    case Progress::connected:
+      if (take_connection(connection)) {
+        report(std::move(connection));
+        return;
+      }
+      break;
     case Progress::failed: break;
   }
   attempt_failed();

@@ -7,6 +7,7 @@
 
 #include "net/loop.h"
 #include "transport/transport.h"
+#include "upstream/h2_pool.h"
 #include "upstream/worker_upstream.h"
 
 namespace sallyport {
@@ -36,7 +37,8 @@ class LoadTicket {
 };
 
 struct ServerConnection {
-  TransportPtr transport;
+  TransportPtr transport;      // null with h2
+  H2Connection* h2 = nullptr;  // the request becomes a stream of it: to be opened at once, for it is the pool's
   LoadTicket load;
   size_t endpoint = 0;      // index in the upstream
   uint32_t generation = 0;  // the endpoint's when it was connected
@@ -50,11 +52,13 @@ struct ConnectOptions {
   std::string_view proxy_header;  // sent first, before TLS
   bool pooled = false;            // a connection from the pool will do
   bool only_fresh = false;        // with pooled: not this time (a retry after a stale one)
-  bool must_be_alive = false;     // with pooled: look at the socket first, for what cannot be sent twice
+  bool http = false;        // an HTTP request: may become a stream of an HTTP/2 connection, where the server speaks it
+  bool only_http1 = false;  // with http: but not this one, if the upstream leaves a choice
+  bool must_be_alive = false;  // with pooled: look at the socket first, for what cannot be sent twice
 };
 
 // Owned by a flow; one attempt to get a connection at a time. Destroying it cancels.
-class Connector final : public IoHandler, private Deadline::Owner {
+class Connector final : public IoHandler, private Deadline::Owner, private H2Pool::Waiter, private Runnable {
  public:
   class Owner {
    public:
@@ -66,6 +70,7 @@ class Connector final : public IoHandler, private Deadline::Owner {
   };
 
   explicit Connector(Owner& owner) noexcept : owner_(owner), deadline_(*this) {}
+  ~Connector() { cancel(); }
 
   // The outcome, if it is known at once; otherwise the owner is called. Side::upstream in every error;
   // Kind::unavailable when there is no server to try.
@@ -79,12 +84,19 @@ class Connector final : public IoHandler, private Deadline::Owner {
   enum class Progress : uint8_t { waiting, connected, failed };
   void on_io() override;
   void on_deadline(Deadline& which) override;
+  void on_dialed(const Error* error) override;
+  void on_run() override;
+  bool may_be_h2() const noexcept;
+  // A connection that is there already, or the place in a queue for one: true if there is no need to connect.
+  bool find_connection(std::optional<Result<ServerConnection>>& found);
+  void end_dial(const Error* error);
   std::optional<Result<ServerConnection>> try_servers();
   Progress begin(size_t index);
   Progress advance();
   Progress start_tls();
   void attempt_failed();
-  ServerConnection take_connection();
+  // Connected: what ALPN has chosen decides what it is. False: not what was asked for; error_ is set.
+  bool take_connection(ServerConnection& connection);
   void report(Result<ServerConnection> outcome);
 
   Owner& owner_;
@@ -95,6 +107,11 @@ class Connector final : public IoHandler, private Deadline::Owner {
   std::string proxy_header_;
   bool pooled_ = false;
   bool must_be_alive_ = false;
+  bool http_ = false;
+  bool only_http1_ = false;
+  bool dial_failed_ = false;            // the one that was waited for: error_ tells
+  std::string key_;                     // of the H2Pool
+  std::unique_ptr<H2Pool::Dial> dial_;  // others may be waiting for this attempt
   Tried tried_ = 0;
   int attempts_ = 0;
   size_t index_ = 0;

@@ -1,4 +1,4 @@
-// What one worker keeps for one upstream: its balancer and its idle connections. Dies with the worker's view of the
+// What one worker keeps for one upstream: its balancer and its connections. Dies with the worker's view of the
 // snapshot.
 #pragma once
 #include <functional>
@@ -8,6 +8,7 @@
 #include "transport/transport.h"
 #include "transport/upstream_sessions.h"
 #include "upstream/balancer.h"
+#include "upstream/h2_pool.h"
 #include "upstream/pool.h"
 #include "upstream/upstream.h"
 
@@ -24,12 +25,16 @@ struct UpstreamContextOfWorker {
 struct WorkerUpstream {
   WorkerUpstream(const Upstream& the_upstream, UpstreamContextOfWorker& the_context, uint64_t seed)
       : upstream(the_upstream), context(the_context), balancer(the_upstream, seed) {
-    for (size_t i = 0; i < upstream.endpoints.size(); ++i) pools.push_back(std::make_unique<Pool>(context.io->loop));
+    for (size_t i = 0; i < upstream.endpoints.size(); ++i) {
+      pools.push_back(std::make_unique<Pool>(context.io->loop));
+      if (upstream.protocol != config::HttpProtocol::http1) h2_pools.push_back(std::make_unique<H2Pool>(*context.io));
+    }
   }
   const Upstream& upstream;
   UpstreamContextOfWorker& context;
   Balancer balancer;
-  std::vector<std::unique_ptr<Pool>> pools;  // one per endpoint
+  std::vector<std::unique_ptr<Pool>> pools;       // one per endpoint
+  std::vector<std::unique_ptr<H2Pool>> h2_pools;  // likewise; none where only HTTP/1.1 is spoken
 };
 
 }  // namespace sallyport

@@ -1,0 +1,55 @@
+#include "upstream/h2_pool.h"
+
+#include <utility>
+
+namespace sallyport {
+
+H2Pool::~H2Pool() {
+  while (H2Connection* connection = connections_.front()) drop(*connection);
+}
+
+H2Connection* H2Pool::find(std::string_view key, uint32_t generation) {
+  for (H2Connection* connection = connections_.front(); connection != nullptr;
+       connection = connections_.next(*connection))
+    if (connection->generation() == generation && connection->key() == key && connection->has_room()) return connection;
+  return nullptr;
+}
+
+H2Connection& H2Pool::adopt(TransportPtr transport, std::string_view key, uint32_t generation) {
+  auto* connection = new H2Connection(*this, std::move(transport), key, generation);
+  connections_.push_front(*connection);
+  ++size_;
+  return *connection;
+}
+
+void H2Pool::drop(H2Connection& connection) {
+  static_cast<ListHook<H2Connection>&>(connection).unlink();
+  --size_;
+  connection.leave();
+  io_->loop.bury(std::unique_ptr<Doomed>(&connection));
+}
+
+H2Pool::Dial* H2Pool::dial(std::string_view key, uint32_t generation) {
+  for (Dial* dial = dials_.front(); dial != nullptr; dial = dials_.next(*dial))
+    if (dial->generation == generation && dial->key == key && dial->waiting < kWaitersPerDial) return dial;
+  return nullptr;
+}
+
+void H2Pool::wait(Dial& dial, Waiter& waiter) {
+  dial.waiters.push_back(waiter);
+  ++dial.waiting;
+}
+
+std::unique_ptr<H2Pool::Dial> H2Pool::begin_dial(std::string_view key, uint32_t generation) {
+  auto dial = std::make_unique<Dial>();
+  dial->key = key;
+  dial->generation = generation;
+  dials_.push_back(*dial);
+  return dial;
+}
+
+void H2Pool::end_dial(std::unique_ptr<Dial> dial, const Error* error) {
+  while (Waiter* waiter = dial->waiters.pop_front()) waiter->on_dialed(error);
+}
+
+}  // namespace sallyport
