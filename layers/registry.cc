@@ -4,6 +4,7 @@
 #include "layers/forward/relay_flow.h"
 #include "layers/rules.h"
 #include "layers/terminate/h1_flow.h"
+#include "layers/terminate/h2_flow.h"
 #include "layers/terminate/tls_flow.h"
 
 namespace sallyport {
@@ -57,6 +58,7 @@ std::unique_ptr<Flow> open_flow(Client& client, const Verdict& verdict) {
     case Sniff::http1: return open_plain(client);
     case Sniff::h2_preface:
       if (rules.plain.empty() && rules.tls.empty() && rules.tcp != nullptr) return relay(client, rules.tcp);
+      if (rules.config.http2.enabled) return std::make_unique<H2Flow>(client, std::string());
       client.transport->write(as_bytes(http::h2_goodbye()));
       return turn_away(client, Rejection::unknown_protocol, End::no_route, "cleartext HTTP/2");
     case Sniff::ssh:

@@ -30,6 +30,7 @@ enum class Rejection : uint8_t {
   max_connections,
   no_descriptors,
   timeout,
+  flood,  // HTTP/2: more of what costs us and brings nothing than a client may send
   kCount,
 };
 const char* name_of(Rejection reason) noexcept;

@@ -18,8 +18,8 @@ enum class Alpn : uint8_t { none, http1, h2, either };
 class ContextBuilder {
  public:
   // HTTP/2 is offered to clients, and to servers with `protocol: auto`, once there is a flow for it: true then.
-  static constexpr bool kOfferH2ToClients = false;
-  static constexpr bool kOfferH2ToServers = false;
+  static constexpr bool kOfferH2ToClients = true;
+  static constexpr bool kOfferH2ToServers = true;
 
   ContextBuilder(const config::CertificateSettings& settings, std::shared_ptr<const CertStore> certs,
                  std::shared_ptr<const TicketKeys> tickets);

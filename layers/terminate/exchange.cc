@@ -1,9 +1,12 @@
 #include "layers/terminate/exchange.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/text.h"
 #include "layers/forward/proxy_header_for.h"
+#include "layers/terminate/grpc.h"
+#include "layers/terminate/websocket.h"
 
 namespace sallyport {
 namespace {
@@ -12,6 +15,9 @@ bool is_idempotent(std::string_view method) noexcept {
   return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "TRACE" || method == "PUT" ||
          method == "DELETE";
 }
+
+constexpr size_t kMostReplayed = 64 * 1024;
+constexpr int kMostTries = 4;
 
 bool speaks_ntlm(const http::HeaderList& fields) {
   bool found = false;
@@ -26,7 +32,8 @@ bool speaks_ntlm(const http::HeaderList& fields) {
 
 }  // namespace
 
-Exchange::Exchange() : connector_(*this), leg_(*this), deadline_(*this) {}
+Exchange::Exchange(ChunkPool& chunks)
+    : connector_(*this), h1_leg_(*this), h2_leg_(*this, chunks), chunks_(chunks), deadline_(*this) {}
 Exchange::~Exchange() = default;
 
 void Exchange::begin(Client& client, ClientSide& side, bool upgrade) {
@@ -48,6 +55,9 @@ void Exchange::connect(bool only_fresh) {
   ConnectOptions options;
   options.client_key = client_key(client_address);
   options.host = request.host;
+  options.http = true;
+  // A tunnel has its connection to itself over HTTP/1.1, which every server of WebSockets speaks.
+  options.only_http1 = upgrade_ || only_http1_;
   std::string header;
   if (service->config.proxy_protocol != config::ProxyProtocol::off) {
     ProxyTlvs tlvs;
@@ -83,72 +93,106 @@ void Exchange::on_connected(Result<ServerConnection> connection) {
 void Exchange::start_request(ServerConnection connection) {
   connect_ms_ = connection.connect_ms;
   server_label_ = connection.load.endpoint()->label();
-  leg_.attach(std::move(connection), response, response_trailers);
-  std::string& scratch = client_->worker->scratch;
-  leg_.send_head(request, upgrade_, scratch);
-  if (held_) {
-    while (!held_->empty()) {
-      Bytes front = held_->front();
-      leg_.send_body(front, scratch);
-      held_->consume(front.size());
-    }
-    held_.reset();
+  if (connection.h2 != nullptr) {
+    h2_leg_.attach(std::move(connection), response, response_trailers, client_->worker->io.loop.now());
+    leg_ = &h2_leg_;
+  } else {
+    h1_leg_.attach(std::move(connection), response, response_trailers);
+    leg_ = &h1_leg_;
+    if (upgrade_) complete_websocket_request(request);
   }
-  if (request_ended_) leg_.send_end(request_trailers, scratch);
+  std::string& scratch = client_->worker->scratch;
+  leg_->send_head(request, upgrade_, scratch);
+  if (!upgrade_) send_held();
   progress_ = 0;
-  arm(service->config.timeouts.server);
+  arm(answer_time());
+}
+
+// What came of the request's body while there was nowhere to send it.
+void Exchange::send_held() {
+  std::string& scratch = client_->worker->scratch;
+  if (held_) {
+    auto held = std::move(held_);
+    while (!held->empty()) {
+      Bytes front = held->front();
+      leg_->send_body(front, scratch);
+      keep_for_replay(front);
+      held->consume(front.size());
+    }
+  }
+  if (request_ended_) leg_->send_end(request_trailers, scratch);
+}
+
+void Exchange::keep_for_replay(Bytes piece) {
+  if (!replayable_body_) return;
+  size_t kept = replay_ ? replay_->size() : 0;
+  if (leg_ != &h2_leg_ || upgrade_ || head_received_ || kept + piece.size() > kMostReplayed) {
+    replayable_body_ = false;
+    replay_.reset();
+    return;
+  }
+  if (!replay_) replay_ = std::make_unique<Chain>(chunks_);
+  replay_->append(piece);
 }
 
 void Exchange::send_body(Bytes piece) {
   body_seen_ = true;
   if (over_) return;  // the response came early: the rest of the body goes nowhere
-  if (leg_.attached()) {
-    leg_.send_body(piece, client_->worker->scratch);
+  if (leg_ != nullptr && (!upgrade_ || upgraded_)) {
+    leg_->send_body(piece, client_->worker->scratch);
+    keep_for_replay(piece);
     return;
   }
-  if (!held_) held_ = std::make_unique<Chain>(client_->worker->io.chunks);
+  if (!held_) held_ = std::make_unique<Chain>(chunks_);
   held_->append(piece);
 }
 
 void Exchange::send_end() {
   request_ended_ = true;
   if (over_) return;
-  if (leg_.attached()) leg_.send_end(request_trailers, client_->worker->scratch);
+  if (leg_ != nullptr && (!upgrade_ || upgraded_)) leg_->send_end(request_trailers, client_->worker->scratch);
 }
 
 bool Exchange::wants_body() const noexcept {
   if (over_) return true;
-  if (leg_.attached()) return !leg_.congested();
+  if (leg_ != nullptr && (!upgrade_ || upgraded_)) return !leg_->congested();
   return !held_ || held_->size() < Transport::kHighMark;
 }
 
 bool Exchange::pump() {
-  if (over_ || !leg_.attached()) return true;
-  bool done = leg_.pump();
-  // The leg may have failed and another attempt be under way: then there is no connection to look at.
-  if (!over_ && leg_.attached()) note_progress();
+  if (over_ || leg_ == nullptr) return true;
+  bool done = leg_->pump();
+  // The leg may have failed and another attempt be under way: then there is nothing to look at.
+  if (!over_ && leg_ != nullptr) note_progress();
   return done;
 }
 
 void Exchange::note_progress() {
-  const Transport& transport = *leg_.connection().transport;
-  uint64_t now = transport.received() + transport.sent();
+  uint64_t now = leg_->progress();
   if (now == progress_) return;
   progress_ = now;
-  arm(head_received_ ? service->config.timeouts.tunnel : service->config.timeouts.server);
+  arm(head_received_ ? service->config.timeouts.tunnel : answer_time());
+}
+
+// How long the response head may take. A gRPC call that says how long it will wait is waited for.
+config::Milliseconds Exchange::answer_time() const noexcept {
+  config::Milliseconds time = service->config.timeouts.server;
+  if (time.count() == 0) return time;
+  return std::max(time, grpc_timeout(request.fields));
 }
 
 void Exchange::arm(config::Milliseconds after) { client_->worker->io.loop.arm(deadline_, after); }
 
 void Exchange::on_deadline(Deadline&) {
   if (over_) return;
-  if (leg_.attached()) {
+  if (leg_ != nullptr) {
     // The client's own slowness is the flow's business, which has a deadline of its own.
-    bool waits_for_client = !side_->may_receive() || (!request_ended_ && leg_.connection().transport->pending() == 0);
+    bool waits_for_client = !side_->may_receive() || (!request_ended_ && !upgrade_ && !leg_->sending());
     if (waits_for_client) {
-      arm(head_received_ ? service->config.timeouts.tunnel : service->config.timeouts.server);
+      arm(head_received_ ? service->config.timeouts.tunnel : answer_time());
       return;
     }
+    leg_->suspect();
   }
   fail(End::server_timeout, 504, head_received_ ? "no byte of the response body" : "no response");
   side_->on_exchange();
@@ -161,8 +205,9 @@ void Exchange::leg_head(bool interim) {
   if (first_byte_ms < 0) first_byte_ms = static_cast<int64_t>((Loop::precise_now() - started_us) / 1000);
   if (!interim) {
     head_received_ = true;
-    if (response.status == 401 && speaks_ntlm(response.fields)) pin_ = true;
-    if (speaks_ntlm(request.fields)) pin_ = true;
+    replay_.reset();
+    if (leg_ == &h1_leg_ && (speaks_ntlm(request.fields) || (response.status == 401 && speaks_ntlm(response.fields))))
+      pin_ = ntlm_ = true;
   }
   side_->on_response_head(*this, interim);
 }
@@ -176,19 +221,44 @@ void Exchange::leg_ended() {
 }
 
 void Exchange::leg_upgraded(Bytes rest) {
-  over_ = true;
-  deadline_.disarm();
   first_byte_ms = static_cast<int64_t>((Loop::precise_now() - started_us) / 1000);
+  head_received_ = upgraded_ = true;
   side_->on_upgraded(*this, rest);
+  if (over_ || leg_ == nullptr) return;
+  arm(service->config.timeouts.tunnel);
+  send_held();
 }
 
-bool Exchange::replayable() const noexcept {
-  return is_idempotent(request.method) && request.body == http::Body::none && !upgrade_ && !body_seen_;
+ServerConnection Exchange::take_connection() noexcept {
+  over_ = true;
+  deadline_.disarm();
+  leg_ = nullptr;
+  return h1_leg_.detach();
+}
+
+bool Exchange::may_retry(const Error& error) const noexcept {
+  if (head_received_ || upgrade_) return false;
+  switch (error.retry) {
+    case Retry::no: return false;
+    // The server may have done something with it.
+    case Retry::if_reused:
+      return is_idempotent(request.method) && request.body == http::Body::none && !body_seen_ && tries_ < 2;
+    case Retry::other_endpoint: return replayable_body_ && tries_ < kMostTries;
+  }
+  return false;
 }
 
 void Exchange::leg_failed(const Error& error) {
-  if (error.retry == Retry::if_reused && replayable() && tries_ < 2) {
-    leg_.close();
+  server_code_ = leg_ == &h2_leg_ ? h2_leg_.code() : http::H2Code::no_error;
+  bool wants_http1 = server_code_ == http::H2Code::http_1_1_required && !only_http1_ && !head_received_ &&
+                     replayable_body_ && service->upstream->protocol == config::HttpProtocol::auto_;
+  if (wants_http1 || may_retry(error)) {
+    only_http1_ = only_http1_ || wants_http1;
+    if (leg_ == &h1_leg_) h1_leg_.close();
+    h2_leg_.abandon();
+    leg_ = nullptr;
+    server_code_ = http::H2Code::no_error;
+    if (replay_) held_ = std::move(replay_);
     client_->worker->counters.retries.add();
     connect(true);
     return;
@@ -210,21 +280,22 @@ void Exchange::cancel() {
   over_ = true;
   deadline_.disarm();
   connector_.cancel();
-  if (leg_.attached()) {
-    leg_.connection().transport->reset_on_close();
-    leg_.close();
-  }
+  if (leg_ != nullptr) leg_->abandon();
+  leg_ = nullptr;
   held_.reset();
+  replay_.reset();
 }
 
 void Exchange::release() {
   deadline_.disarm();
-  if (!leg_.attached()) return;
-  if (!leg_.reusable()) {
-    leg_.close();
+  if (leg_ != &h1_leg_ || !h1_leg_.reusable()) {
+    h2_leg_.abandon();
+    h1_leg_.close();
+    leg_ = nullptr;
     return;
   }
-  ServerConnection connection = leg_.detach();
+  leg_ = nullptr;
+  ServerConnection connection = h1_leg_.detach();
   if (pin_) {
     pinned_ = std::move(connection);
     return;
@@ -235,7 +306,7 @@ void Exchange::release() {
       Connector::pool_key(upstream, *upstream.endpoints[connection.endpoint], request.host), connection.generation);
 }
 
-void Exchange::reset(ChunkPool&) {
+void Exchange::reset() {
   cancel();
   request.clear();
   request_trailers.clear();
@@ -254,19 +325,21 @@ void Exchange::reset(ChunkPool&) {
   side_ = nullptr;
   upstream_ = nullptr;
   pinned_ = ServerConnection();
+  server_code_ = http::H2Code::no_error;
   tries_ = 0;
-  upgrade_ = request_ended_ = body_seen_ = head_received_ = over_ = pin_ = false;
+  upgrade_ = upgraded_ = request_ended_ = body_seen_ = head_received_ = over_ = pin_ = ntlm_ = only_http1_ = false;
+  replayable_body_ = true;
 }
 
 Exchange* ExchangePool::take() {
-  if (free_.empty()) return new Exchange;
+  if (free_.empty()) return new Exchange(chunks_);
   Exchange* exchange = free_.back().release();
   free_.pop_back();
   return exchange;
 }
 
 void ExchangePool::give(Exchange* exchange) {
-  exchange->reset(chunks_);
+  exchange->reset();
   // One that has held a giant head goes back to the allocator.
   bool large = exchange->request.fields.capacity_bytes() + exchange->response.fields.capacity_bytes() > 64 * 1024;
   if (large || free_.size() >= 256) {

@@ -10,11 +10,12 @@
 #include "layers/layer.h"
 #include "layers/service.h"
 #include "layers/terminate/h1_leg.h"
+#include "layers/terminate/h2_leg.h"
 #include "upstream/connector.h"
 
 namespace sallyport {
 
-class Exchange final : private Connector::Owner, private H1Leg::Owner, private Deadline::Owner {
+class Exchange final : private Connector::Owner, private Leg::Owner, private Deadline::Owner {
  public:
   // The client's side. on_* tell what is new; none of them may destroy the exchange, only note it: on_exchange comes
   // when the client's flow should pump.
@@ -24,6 +25,9 @@ class Exchange final : private Connector::Owner, private H1Leg::Owner, private D
     virtual void on_response_head(Exchange& exchange, bool interim) = 0;
     virtual void on_response_body(Exchange& exchange, Bytes piece) = 0;
     virtual void on_response_end(Exchange& exchange) = 0;
+    // The server has switched protocols; exchange.response is its 101, or its 2xx to an extended CONNECT. Who relays by
+    // itself takes the connection (take_connection) and the rest; otherwise bytes go both ways as bodies do, the rest
+    // first.
     virtual void on_upgraded(Exchange& exchange, Bytes rest) = 0;
     // No (more) response will come. status: what to answer if nothing has been sent yet.
     virtual void on_failed(Exchange& exchange, int status) = 0;
@@ -33,7 +37,7 @@ class Exchange final : private Connector::Owner, private H1Leg::Owner, private D
     ~ClientSide() = default;
   };
 
-  Exchange();
+  explicit Exchange(ChunkPool& chunks);
   ~Exchange();
 
   // Filled by the client's reader.
@@ -66,7 +70,7 @@ class Exchange final : private Connector::Owner, private H1Leg::Owner, private D
   // Moves what can be moved. False: the budget is spent.
   bool pump();
   // The server has something to read, and may have more to say.
-  bool can_progress() const noexcept { return !over_ && leg_.attached() && leg_.connection().transport->can_read(); }
+  bool can_progress() const noexcept { return !over_ && leg_ != nullptr && leg_->can_progress(); }
   // The client is gone, or has what it needs: frees the server's side at once. An unfinished connection is reset.
   void cancel();
   // The response is complete: the server's connection goes back to the pool, or stays for this client only.
@@ -74,11 +78,16 @@ class Exchange final : private Connector::Owner, private H1Leg::Owner, private D
   // A connection to keep for the next request of the same client (NTLM, PROXY protocol). May be empty.
   ServerConnection take_pinned() noexcept { return std::move(pinned_); }
   void offer_pinned(ServerConnection connection) noexcept { pinned_ = std::move(connection); }
-  // After on_upgraded.
-  ServerConnection take_connection() noexcept { return leg_.detach(); }
+  // The server authenticates its connection, not the request (NTLM, Negotiate).
+  bool authenticates_connection() const noexcept { return ntlm_; }
+  // In on_upgraded: the server's side is an HTTP/1.1 connection, to be had whole.
+  bool has_connection() const noexcept { return leg_ == &h1_leg_; }
+  ServerConnection take_connection() noexcept;
+  // How the server reset its stream, over HTTP/2; no_error if it did not.
+  http::H2Code server_code() const noexcept { return server_code_; }
   int64_t connect_ms() const noexcept { return connect_ms_; }
   const std::string& server_label() const noexcept { return server_label_; }
-  void reset(ChunkPool& chunks);
+  void reset();
 
  private:
   void on_connected(Result<ServerConnection> connection) override;
@@ -93,7 +102,10 @@ class Exchange final : private Connector::Owner, private H1Leg::Owner, private D
 
   void connect(bool only_fresh);
   void start_request(ServerConnection connection);
-  bool replayable() const noexcept;
+  void send_held();
+  void keep_for_replay(Bytes piece);
+  bool may_retry(const Error& error) const noexcept;
+  config::Milliseconds answer_time() const noexcept;
   void fail(End how, int status_to_send, std::string why);
   void arm(config::Milliseconds after);
   void note_progress();
@@ -102,20 +114,31 @@ class Exchange final : private Connector::Owner, private H1Leg::Owner, private D
   ClientSide* side_ = nullptr;
   WorkerUpstream* upstream_ = nullptr;
   Connector connector_;
-  H1Leg leg_;
+  H1Leg h1_leg_;
+  H2Leg h2_leg_;
+  Leg* leg_ = nullptr;  // whichever is attached
+  ChunkPool& chunks_;
   Deadline deadline_;
-  std::unique_ptr<Chain> held_;  // body that waits for a connection
+  std::unique_ptr<Chain> held_;  // body that waits for a connection, or for a tunnel to open
+  // Body that has been sent over HTTP/2, where a server may say later that it did nothing with the request. Null: none,
+  // or too much.
+  std::unique_ptr<Chain> replay_;
   ServerConnection pinned_;
   std::string server_label_;
-  uint64_t progress_ = 0;  // bytes of the server's socket when the deadline was armed
+  uint64_t progress_ = 0;  // the leg's, when the deadline was armed
+  http::H2Code server_code_ = http::H2Code::no_error;
   int64_t connect_ms_ = -1;
   int tries_ = 0;
   bool upgrade_ = false;
   bool request_ended_ = false;
   bool body_seen_ = false;
   bool head_received_ = false;
-  bool over_ = false;  // ended, failed or upgraded: nothing more is said to the client's side
+  bool upgraded_ = false;
+  bool replayable_body_ = true;  // what was sent of the body is in replay_, all of it
+  bool only_http1_ = false;      // the server wants this request over HTTP/1.1
+  bool over_ = false;            // ended, failed or taken: nothing more is said to the client's side
   bool pin_ = false;
+  bool ntlm_ = false;
 };
 
 // The exchanges of one worker: warm ones first, so that a request allocates nothing.

@@ -5,10 +5,9 @@
 #include "base/log.h"
 #include "http/forwarding.h"
 #include "http/h1_writer.h"
-#include "layers/policies/access.h"
 #include "layers/policies/headers.h"
-#include "layers/redirect/redirect.h"
 #include "layers/terminate/exchange_log.h"
+#include "layers/terminate/websocket.h"
 
 namespace sallyport {
 namespace {
@@ -18,16 +17,10 @@ constexpr int kRounds = 16;
 // What the deadline waits for.
 enum Wait : uint8_t { kNothing, kFirstRequest, kKeepAlive, kHead, kClient };
 
-std::string_view pool_key_of(const ServerConnection& connection, const Service& service,
-                             std::string_view host) noexcept {
-  const Upstream& upstream = *service.upstream;
-  return Connector::pool_key(upstream, *upstream.endpoints[connection.endpoint], host);
-}
-
 }  // namespace
 
 H1Flow::H1Flow(Client& client, std::string client_rule)
-    : Flow(client), client_rule_(std::move(client_rule)), deadline_(*this) {}
+    : Flow(client), client_rule_(std::move(client_rule)), pinned_(1), deadline_(*this) {}
 
 H1Flow::~H1Flow() = default;
 
@@ -128,6 +121,9 @@ bool H1Flow::read_client() {
     case Transport::Read::eof:
       if (!exchange_) {
         close_when_sent(true);  // it may have ended its side behind a request and still be reading the answer
+      } else if (raw_) {
+        request_done_ = true;
+        exchange_->send_end();
       } else {
         client_gone(End::client_closed, "closed within a request");
       }
@@ -171,6 +167,12 @@ void H1Flow::process(Bytes input) {
     request_done_ = head_sent_ = response_over_ = chunked_out_ = close_after_ = false;
   }
   input_incomplete_ = false;
+  if (raw_) {
+    exchange_->bytes_in += input.size();
+    exchange_->send_body(input);
+    keep_input({});
+    return;
+  }
   for (;;) {
     size_t before = input.size();
     http::H1Event event = reader_.next(input, exchange_->request, exchange_->request_trailers);
@@ -201,7 +203,8 @@ void H1Flow::process(Bytes input) {
         break;
       case http::H1Event::complete:
         request_done_ = true;
-        if (exchange_->begun()) exchange_->send_end();
+        // What follows a request to switch protocols may belong to the new one: that has no end yet.
+        if (exchange_->begun() && !exchange_->request.wants_upgrade) exchange_->send_end();
         keep_input(input);
         return;
       case http::H1Event::error: {
@@ -229,60 +232,14 @@ void H1Flow::process(Bytes input) {
 }
 
 void H1Flow::on_head() {
-  Exchange& exchange = *exchange_;
-  http::RequestHead& request = exchange.request;
-  const ListenerRules& rules = *client_.listener;
-  exchange.host = request.authority;
-  exchange.path = request.target;
-  client_.worker->counters.requests.add();
-  if (rules.trusted_proxies != nullptr && !rules.trusted_proxies->empty())
-    exchange.client_address = http::client_address(request.fields, client_.peer, *rules.trusted_proxies);
-
-  std::string_view path = request.target == "*" ? std::string_view("/") : request.path();
-  Route route =
-      client_.tls ? route_tls(rules, request.host, path, client_rule_) : route_plain(rules, request.host, path);
-  if (route.service != nullptr) {
-    exchange.service = last_service_ = route.service;
-    if (!admits(route.service->config.access, exchange.client_address)) {
-      client_.worker->counters.reject(Rejection::access);
-      refuse(403, End::denied, "access");
-      return;
-    }
+  auto answer = dispatch(client_, *exchange_, client_rule_);
+  if (exchange_->service != nullptr) last_service_ = exchange_->service;
+  if (answer) {
+    respond(*answer);
+    return;
   }
-  switch (route.kind) {
-    case Route::Kind::proxy: proxy(*route.service); break;
-    case Route::Kind::redirect: respond(redirect_for(route.service->config.redirect, request)); break;
-    case Route::Kind::to_https:
-      respond(http::redirect_reply(http::https_redirect_status(request.method),
-                                   http::https_location(request, route.https_port)));
-      break;
-    case Route::Kind::status:
-      client_.worker->counters.reject(Rejection::no_route);
-      refuse(route.status, End::no_route, {});
-      break;
-  }
-}
-
-void H1Flow::proxy(const Service& service) {
-  http::RequestHead& request = exchange_->request;
-  http::ForwardedFor from;
-  from.peer = client_.peer;
-  from.client = exchange_->client_address;
-  from.tls = client_.tls;
-  from.port = client_.listener->public_port != 0 ? client_.listener->public_port : client_.local.port();
-  for (const Network& network : *client_.listener->trusted_proxies)
-    if (network.contains(client_.peer)) from.peer_trusted = true;
-  // HTTP/1.0 without Host: servers of today want one.
-  if (request.authority.empty()) request.authority = client_.sni.empty() ? client_.local.ip_text() : client_.sni;
-  bool upgrade = request.wants_upgrade;
-  http::forward_request(request, from, upgrade);
-  apply(service.config.request_headers, request.fields);
-  // Kept for this client, this service and the name it was verified for only.
-  if (pinned_.transport && last_pinned_service_ == &service &&
-      pinned_key_ == pool_key_of(pinned_, service, request.host) && pinned_.transport->quiet())
-    exchange_->offer_pinned(std::move(pinned_));
-  pinned_ = ServerConnection();
-  exchange_->begin(client_, *this, upgrade);
+  pinned_.offer(*exchange_);
+  exchange_->begin(client_, *this, exchange_->request.wants_upgrade);
 }
 
 void H1Flow::refuse(int status, End end, std::string_view reason) {
@@ -361,11 +318,20 @@ void H1Flow::on_failed(Exchange&, int status) {
 }
 
 void H1Flow::on_upgraded(Exchange& exchange, Bytes rest) {
+  bool over_h2 = !exchange.has_connection();
+  if (over_h2) make_upgrade_response(exchange.request, exchange.response);
   forward_response(exchange.response, true);
   apply(exchange.service->config.response_headers, exchange.response.fields);
   append_response_head(client_.worker->reply, exchange.response, {.close = false, .http10 = false, .upgrade = true});
   exchange.status = 101;
   head_sent_ = true;
+  if (over_h2) {
+    write_reply({});
+    raw_ = true;
+    request_done_ = chunked_out_ = false;
+    close_after_ = true;
+    return;
+  }
   write_reply(rest);
   ServerConnection server = exchange.take_connection();
   server.transport->write(as_bytes(input_));
@@ -379,12 +345,7 @@ void H1Flow::finish_exchange() {
   bool keep = !close_after_ && request_done_ && !client_.draining() && !draining_;
   bool everything_read = request_done_ && input_.empty();
   exchange_->release();
-  // An answer of our own leaves alone what an earlier request has pinned.
-  if (exchange_->begun()) {
-    pinned_ = exchange_->take_pinned();
-    last_pinned_service_ = exchange_->service;
-    if (pinned_.transport) pinned_key_ = pool_key_of(pinned_, *exchange_->service, exchange_->request.host);
-  }
+  if (exchange_->begun()) pinned_.keep(*exchange_);
   log_exchange(client_, *exchange_);
   exchange_.reset();
   response_over_ = head_sent_ = request_done_ = false;
@@ -466,6 +427,7 @@ void H1Flow::rearm() {
     if (closing_ || transport.pending() > 0) return kClient;
     if (!exchange_) return answered_ ? kKeepAlive : kFirstRequest;
     if (exchange_->service == nullptr && !response_over_) return kHead;
+    if (raw_) return kNothing;  // the exchange sees to it
     return !request_done_ && exchange_->wants_body() ? kClient : kNothing;
   };
   Wait wait = waiting();

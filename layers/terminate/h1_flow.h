@@ -9,6 +9,7 @@
 #include "layers/forward/tunnel.h"
 #include "layers/layer.h"
 #include "layers/rules.h"
+#include "layers/terminate/dispatch.h"
 #include "layers/terminate/exchange.h"
 
 namespace sallyport {
@@ -48,7 +49,6 @@ class H1Flow final : public Flow,
   void process(Bytes input);
   void keep_input(Bytes rest);
   void on_head();
-  void proxy(const Service& service);
   void refuse(int status, End end, std::string_view reason);
   void respond(const http::Reply& reply);
   void write_reply(Bytes piece);
@@ -65,18 +65,17 @@ class H1Flow final : public Flow,
   http::H1RequestReader reader_;
   ExchangePtr exchange_;  // from the first byte of a request to the end of its response
   std::string input_;     // read, not yet processed: part of a head, or pipelined requests
-  ServerConnection pinned_;
+  PinnedConnections pinned_;
   std::unique_ptr<Tunnel> tunnel_;  // after 101; it takes the client's events then
   Deadline deadline_;
   const Service* last_service_ = nullptr;
-  const Service* last_pinned_service_ = nullptr;
-  std::string pinned_key_;
   uint64_t client_progress_ = 0;
   bool input_incomplete_ = false;  // what input_ holds needs more bytes to make sense
   bool request_done_ = false;      // the current request has been read whole
   bool head_sent_ = false;         // of the current response
   bool response_over_ = false;
   bool chunked_out_ = false;
+  bool raw_ = false;          // after 101 of a server behind HTTP/2: bytes both ways, through the exchange
   bool close_after_ = false;  // this response is the last
   bool cut_ = false;          // the response cannot be completed
   bool closing_ = false;      // waits for the last bytes to be sent

@@ -20,7 +20,7 @@ void H1Leg::attach(ServerConnection connection, http::ResponseHead& response, ht
   trailers_ = &trailers;
   reader_ = http::H1ResponseReader();
   partial_.clear();
-  request_sent_ = upgrade_ = got_bytes_ = reusable_ = false;
+  request_sent_ = upgrade_ = raw_ = got_bytes_ = reusable_ = false;
   interims_ = 0;
 }
 
@@ -33,6 +33,7 @@ void H1Leg::send_head(const http::RequestHead& request, bool upgrade, std::strin
   reader_.expect(request.is_head());
   chunked_ = request.body == http::Body::chunked;
   upgrade_ = upgrade;
+  request_sent_ = upgrade;  // there is no body, and what follows is no part of the request
   append_request_head(scratch, request, upgrade);
   connection_.transport->write(as_bytes(scratch));
   scratch.clear();
@@ -40,7 +41,7 @@ void H1Leg::send_head(const http::RequestHead& request, bool upgrade, std::strin
 
 void H1Leg::send_body(Bytes piece, std::string& scratch) {
   if (piece.empty()) return;
-  if (!chunked_) {
+  if (!chunked_ || raw_) {
     connection_.transport->write(piece);
     return;
   }
@@ -52,6 +53,10 @@ void H1Leg::send_body(Bytes piece, std::string& scratch) {
 
 void H1Leg::send_end(const http::HeaderList& trailers, std::string& scratch) {
   request_sent_ = true;
+  if (raw_) {
+    connection_.transport->end_write();
+    return;
+  }
   if (!chunked_) return;
   http::append_last_chunk(scratch, trailers);
   connection_.transport->write(as_bytes(scratch));
@@ -92,7 +97,19 @@ bool H1Leg::pump() {
   return true;
 }
 
+bool H1Leg::switch_protocols(Bytes rest) {
+  owner_.leg_upgraded(rest);
+  if (!attached()) return false;
+  raw_ = true;
+  if (!rest.empty()) owner_.leg_body(rest);
+  return attached();
+}
+
 bool H1Leg::feed(Bytes input) {
+  if (raw_) {
+    owner_.leg_body(input);
+    return attached();
+  }
   std::string joined;
   if (!partial_.empty()) {
     partial_.append(as_text(input));
@@ -108,16 +125,19 @@ bool H1Leg::feed(Bytes input) {
             fail(Kind::protocol, "the server switched protocols unasked");
             return false;
           }
-          owner_.leg_upgraded(input);
-          return false;
+          return switch_protocols(input);
         }
         if (response_->interim() && ++interims_ > kMostInterims) {
           fail(Kind::limit, "the server sent too many interim responses");
           return false;
         }
         owner_.leg_head(response_->interim());
+        if (!attached()) return false;
         break;
-      case http::H1Event::body: owner_.leg_body(reader_.body()); break;
+      case http::H1Event::body:
+        owner_.leg_body(reader_.body());
+        if (!attached()) return false;
+        break;
       case http::H1Event::complete:
         if (response_->interim()) break;
         // Bytes behind the response belong to nobody: they must not meet the next request.
@@ -132,6 +152,10 @@ bool H1Leg::feed(Bytes input) {
 }
 
 bool H1Leg::end_of_input() {
+  if (raw_) {
+    owner_.leg_ended();
+    return false;
+  }
   if (!partial_.empty()) {
     fail(Kind::cut, "the server closed within a response head");
     return false;
@@ -143,6 +167,12 @@ bool H1Leg::end_of_input() {
   }
   fail(Kind::cut, "the server closed early", reader_.failure().why);
   return false;
+}
+
+void H1Leg::abandon() noexcept {
+  if (!attached()) return;
+  connection_.transport->reset_on_close();
+  close();
 }
 
 void H1Leg::fail(Kind kind, const char* what, std::string detail) {

@@ -5,6 +5,7 @@
 #include "layers/forward/relay_flow.h"
 #include "layers/registry.h"
 #include "layers/terminate/h1_flow.h"
+#include "layers/terminate/h2_flow.h"
 
 namespace sallyport {
 
@@ -45,8 +46,13 @@ void TlsFlow::advance() {
   if (client_.transport->tls_resumed()) counters.handshakes_resumed.add();
   if (host_ != nullptr && host_->tcp != nullptr) {
     client_.become(std::make_unique<RelayFlow>(client_, *host_->tcp, &hello_));
+    return;
+  }
+  std::string rule = host_ != nullptr ? host_->client_rule : std::string();
+  if (client_.transport->alpn() == "h2") {
+    client_.become(std::make_unique<H2Flow>(client_, std::move(rule)));
   } else {
-    client_.become(std::make_unique<H1Flow>(client_, host_ != nullptr ? host_->client_rule : std::string()));
+    client_.become(std::make_unique<H1Flow>(client_, std::move(rule)));
   }
 }
 

@@ -1,0 +1,96 @@
+#include "layers/terminate/dispatch.h"
+
+#include <utility>
+
+#include "http/forwarding.h"
+#include "layers/policies/access.h"
+#include "layers/policies/headers.h"
+#include "layers/redirect/redirect.h"
+#include "layers/rules.h"
+
+namespace sallyport {
+namespace {
+
+std::string_view key_of(const Service& service, const ServerConnection& connection, std::string_view host) noexcept {
+  const Upstream& upstream = *service.upstream;
+  return Connector::pool_key(upstream, *upstream.endpoints[connection.endpoint], host);
+}
+
+http::Reply refuse(Client& client, Exchange& exchange, int status, Rejection why, End end, std::string_view reason) {
+  client.worker->counters.reject(why);
+  exchange.end = end;
+  exchange.reason = reason;
+  return http::error_reply(status);
+}
+
+void prepare(Client& client, Exchange& exchange) {
+  http::RequestHead& request = exchange.request;
+  http::ForwardedFor from;
+  from.peer = client.peer;
+  from.client = exchange.client_address;
+  from.tls = client.tls;
+  from.port = client.listener->public_port != 0 ? client.listener->public_port : client.local.port();
+  for (const Network& network : *client.listener->trusted_proxies)
+    if (network.contains(client.peer)) from.peer_trusted = true;
+  // HTTP/1.0 without Host: servers of today want one.
+  if (request.authority.empty()) request.authority = client.sni.empty() ? client.local.ip_text() : client.sni;
+  http::forward_request(request, from, request.wants_upgrade);
+  apply(exchange.service->config.request_headers, request.fields);
+}
+
+}  // namespace
+
+std::optional<http::Reply> dispatch(Client& client, Exchange& exchange, std::string_view client_rule) {
+  http::RequestHead& request = exchange.request;
+  const ListenerRules& rules = *client.listener;
+  exchange.host = request.authority;
+  exchange.path = request.target;
+  client.worker->counters.requests.add();
+  if (rules.trusted_proxies != nullptr && !rules.trusted_proxies->empty())
+    exchange.client_address = http::client_address(request.fields, client.peer, *rules.trusted_proxies);
+
+  std::string_view path = request.target == "*" ? std::string_view("/") : request.path();
+  Route route = client.tls ? route_tls(rules, request.host, path, client_rule) : route_plain(rules, request.host, path);
+  if (route.service != nullptr) {
+    exchange.service = route.service;
+    if (!admits(route.service->config.access, exchange.client_address))
+      return refuse(client, exchange, 403, Rejection::access, End::denied, "access");
+  }
+  switch (route.kind) {
+    case Route::Kind::proxy: break;
+    case Route::Kind::redirect: return redirect_for(route.service->config.redirect, request);
+    case Route::Kind::to_https:
+      return http::redirect_reply(http::https_redirect_status(request.method),
+                                  http::https_location(request, route.https_port));
+    case Route::Kind::status: return refuse(client, exchange, route.status, Rejection::no_route, End::no_route, {});
+  }
+  prepare(client, exchange);
+  return std::nullopt;
+}
+
+void PinnedConnections::offer(Exchange& exchange) {
+  for (size_t i = 0; i < pinned_.size();) {
+    Pinned& pinned = pinned_[i];
+    if (!pinned.connection.transport->quiet()) {
+      pinned_.erase(pinned_.begin() + static_cast<ptrdiff_t>(i));
+      continue;
+    }
+    if (pinned.service == exchange.service &&
+        pinned.key == key_of(*pinned.service, pinned.connection, exchange.request.host)) {
+      exchange.offer_pinned(std::move(pinned.connection));
+      pinned_.erase(pinned_.begin() + static_cast<ptrdiff_t>(i));
+      return;
+    }
+    ++i;
+  }
+}
+
+void PinnedConnections::keep(Exchange& exchange) {
+  ServerConnection connection = exchange.take_pinned();
+  if (!connection.transport) return;
+  while (pinned_.size() >= most_) pinned_.erase(pinned_.begin());
+  std::string key(key_of(*exchange.service, connection, exchange.request.host));
+  pinned_.push_back({exchange.service, std::move(key), std::move(connection)});
+}
+
+}  // namespace sallyport

@@ -1,0 +1,38 @@
+// Where a request goes: the same for every version of HTTP.
+#pragma once
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "http/reply.h"
+#include "layers/terminate/exchange.h"
+
+namespace sallyport {
+
+// Routes exchange.request, and notes in the exchange what the log wants to know. client_rule: what the client's
+// certificate was checked by, as its SNI decided. The answer, if no server is to be asked; else exchange.service is set
+// and the request is as the server should see it: begin().
+std::optional<http::Reply> dispatch(Client& client, Exchange& exchange, std::string_view client_rule);
+
+// Server connections kept for one client: authenticated ones (NTLM), or such as have told its address (PROXY protocol).
+// Each goes on for the service and the name it was made for only.
+class PinnedConnections {
+ public:
+  explicit PinnedConnections(size_t most) noexcept : most_(most) {}
+  // Before begin(): offers the exchange a connection, if one fits.
+  void offer(Exchange& exchange);
+  // After release(): keeps what the exchange leaves.
+  void keep(Exchange& exchange);
+
+ private:
+  struct Pinned {
+    const Service* service;
+    std::string key;
+    ServerConnection connection;
+  };
+  std::vector<Pinned> pinned_;
+  size_t most_;
+};
+
+}  // namespace sallyport

@@ -1,0 +1,277 @@
+#include "layers/terminate/h2_flow.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "layers/registry.h"
+
+namespace sallyport {
+namespace {
+
+constexpr int kRounds = 16;
+constexpr size_t kPinned = 8;
+// Bytes that the streams of one connection may hold for their client before each gets less.
+constexpr size_t kCrowd = 1024 * 1024;
+// With more than this unsent nothing is read either: a client that does not take its answers gets no more to ask.
+constexpr size_t kMostUnsent = 4 * Transport::kHighMark;
+// Between the two GOAWAYs: at least a round trip (RFC 9113 section 6.8).
+constexpr config::Milliseconds kLastCall{500};
+
+enum Wait : uint8_t { kNothing, kFirstRequest, kKeepAlive, kHead, kClient, kDrain };
+
+http::H2Limits limits_of(const config::Http2& settings) {
+  http::H2Limits limits;
+  limits.streams = settings.max_concurrent_streams;
+  limits.stream_window = settings.stream_window;
+  limits.connection_window = settings.connection_window;
+  limits.fields.list_bytes = settings.max_header_list;
+  limits.fields.count = settings.max_headers;
+  limits.resets = settings.max_resets;
+  limits.control = settings.max_control_frames;
+  return limits;
+}
+
+}  // namespace
+
+H2Flow::H2Flow(Client& client, std::string client_rule)
+    : Flow(client),
+      client_rule_(std::move(client_rule)),
+      session_(http::H2Session::Role::server, *this, limits_of(client.listener->config.http2),
+               client.worker->io.loop.now()),
+      pinned_(kPinned),
+      deadline_(*this) {}
+
+H2Flow::~H2Flow() {
+  // A session that ends by itself (its worker stops) leaves streams behind.
+  while (H2ClientStream* stream = streams_.front()) remove(*stream);
+}
+
+const config::Timeouts& H2Flow::timeouts() const noexcept {
+  return last_service_ != nullptr ? last_service_->config.timeouts : client_.listener->timeouts;
+}
+
+void H2Flow::start() {
+  client_.transport->set_handler(this);
+  pump();
+}
+
+void H2Flow::ready(H2ClientStream& stream) noexcept {
+  if (ended_) return;
+  ready_.push_back(stream);
+  wake();
+}
+
+void H2Flow::wake() noexcept {
+  if (!pumping_ && !ended_) client_.worker->io.loop.run_soon(*this);
+}
+
+bool H2Flow::crowded() const noexcept { return session_.buffered() > kCrowd; }
+
+void H2Flow::remove(H2ClientStream& stream) {
+  if (!stream.has_head()) --incomplete_;
+  static_cast<ListHook<AllStreams>&>(stream).unlink();
+  static_cast<ListHook<ReadyStreams>&>(stream).unlink();
+  client_.worker->io.loop.bury(std::unique_ptr<Doomed>(&stream));
+}
+
+void H2Flow::pump() {
+  if (pumping_ || ended_) return;
+  pumping_ = true;
+  bool again = false;
+  int round = 0;
+  while (!ended_ && step(again))
+    if (++round == kRounds) {
+      again = true;
+      break;
+    }
+  pumping_ = false;
+  if (ended_) return;
+  if (again) wake();
+  rearm();
+}
+
+bool H2Flow::step(bool& again) {
+  pump_streams(again);
+  write();
+  if (client_.transport->write_failed()) {
+    gone(End::client_cut, client_.transport->error().text());
+    return false;
+  }
+  if (session_.failed()) {
+    End how = session_.failure_code() == http::H2Code::enhance_your_calm ? End::limit : End::bad_request;
+    client_.worker->counters.reject(how == End::limit ? Rejection::flood : Rejection::bad_request);
+    log_turned_away(client_, how, session_.failure());
+    for (H2ClientStream* stream = streams_.front(); stream != nullptr; stream = streams_.next(*stream))
+      stream->note_end(how, session_.failure());
+    session_.close_all();
+    ended_ = true;
+    client_.end_lingering();
+    return false;
+  }
+  bool more = read(again);
+  if (ended_) return false;
+  if (!more && ready_.empty() && streams_.empty() && (shut_ || eof_ || session_.goaway_received()) &&
+      !session_.wants_write() && client_.transport->pending() == 0) {
+    ended_ = true;
+    client_.end_lingering();
+    return false;
+  }
+  return more || !ready_.empty() || (session_.wants_write() && !client_.transport->congested());
+}
+
+void H2Flow::pump_streams(bool& again) {
+  List<H2ClientStream, ReadyStreams> now;
+  ready_.splice_to(now);
+  while (H2ClientStream* stream = now.pop_front()) {
+    if (stream->pump()) continue;
+    again = true;
+    ready_.push_back(*stream);
+  }
+}
+
+void H2Flow::write() {
+  Transport& transport = *client_.transport;
+  if (!transport.flush()) return;
+  for (int round = 0; round < kRounds && !transport.congested() && session_.wants_write(); ++round) {
+    {
+      GatheredWrites gather(transport);
+      gather_ = &gather;
+      session_.produce(Transport::kHighMark - transport.pending());
+      gather_ = nullptr;
+    }
+    if (!transport.flush()) return;
+  }
+}
+
+bool H2Flow::read(bool& again) {
+  Transport& transport = *client_.transport;
+  if (eof_ || transport.pending() >= kMostUnsent) {
+    if (transport.broken()) gone(End::client_cut, "reset");
+    return false;
+  }
+  if (!transport.can_read()) return false;
+  switch (transport.read()) {
+    case Transport::Read::again: return false;
+    case Transport::Read::data: {
+      Bytes bytes = transport.bytes();
+      session_.receive(bytes, client_.worker->io.loop.now());
+      return true;
+    }
+    case Transport::Read::eof:
+      // It may have ended its side behind its last request and still be reading: those that are complete are answered.
+      eof_ = true;
+      for (H2ClientStream* stream = streams_.front(); stream != nullptr; stream = streams_.next(*stream))
+        if (!stream->end_received()) {
+          stream->note_end(End::client_closed, "closed within a request");
+          session_.reset(*stream, http::H2Code::cancel);
+        }
+      return true;
+    case Transport::Read::failed: {
+      const Error& error = transport.error();
+      if (streams_.empty()) log::debug("client {}: {}, between requests", client_.peer.ip_text(), error.text());
+      gone(End::client_cut, error.text());
+      return false;
+    }
+  }
+  again = false;
+  return false;
+}
+
+// The connection is of no use any more.
+void H2Flow::gone(End end, std::string_view reason) {
+  ended_ = true;
+  for (H2ClientStream* stream = streams_.front(); stream != nullptr; stream = streams_.next(*stream))
+    stream->note_end(end, reason);
+  session_.close_all();
+  client_.end();
+}
+
+void H2Flow::drain() {
+  if (ended_ || draining_) return;
+  draining_ = true;
+  session_.announce_shutdown();
+  pump();
+}
+
+void H2Flow::abort() {
+  if (ended_) return;
+  client_.transport->reset_on_close();
+  gone(End::drain, {});
+}
+
+// One deadline for what the whole connection waits for; streams have their own.
+void H2Flow::rearm() {
+  const Transport& transport = *client_.transport;
+  auto waiting = [&]() -> Wait {
+    if (draining_ && !shut_) return kDrain;
+    if (transport.pending() > 0) return kClient;
+    if (incomplete_ > 0) return kHead;
+    if (streams_.empty()) return answered_ ? kKeepAlive : kFirstRequest;
+    return kNothing;
+  };
+  Wait wait = waiting();
+  uint64_t progress = wait == kClient ? transport.sent() : wait == kKeepAlive ? session_.progress() : 0;
+  if (wait == waiting_for_ && progress == client_progress_) return;
+  waiting_for_ = wait;
+  client_progress_ = progress;
+  config::Milliseconds after{0};
+  switch (wait) {
+    case kNothing: break;
+    case kFirstRequest:
+    case kHead: after = timeouts().request; break;
+    case kKeepAlive: after = timeouts().keep_alive; break;
+    case kClient: after = timeouts().client; break;
+    case kDrain: after = kLastCall; break;
+  }
+  client_.worker->io.loop.arm(deadline_, after);
+}
+
+void H2Flow::on_deadline(Deadline&) {
+  if (ended_) return;
+  switch (waiting_for_) {
+    case kFirstRequest:
+    case kKeepAlive:
+    case kDrain:
+      shut_ = draining_ = true;
+      session_.shut(http::H2Code::no_error);
+      break;
+    case kHead:
+      client_.worker->counters.reject(Rejection::timeout);
+      session_.fail(http::H2Code::enhance_your_calm, "request head timed out");
+      break;
+    case kClient:
+      client_.worker->counters.reject(Rejection::timeout);
+      client_.transport->reset_on_close();
+      gone(End::client_timeout, "no progress");
+      return;
+    default: return;
+  }
+  waiting_for_ = kNothing;
+  pump();
+}
+
+http::H2Stream* H2Flow::h2_open() {
+  auto* stream = new H2ClientStream(*this);
+  streams_.push_back(*stream);
+  ++incomplete_;
+  return stream;
+}
+
+void H2Flow::h2_head(http::H2Stream& stream, bool too_large) {
+  auto& request = static_cast<H2ClientStream&>(stream);
+  --incomplete_;
+  answered_ = true;
+  request.on_head(too_large);
+  if (request.service() != nullptr) last_service_ = request.service();
+}
+
+void H2Flow::h2_data(http::H2Stream& stream, Bytes piece) { static_cast<H2ClientStream&>(stream).on_data(piece); }
+void H2Flow::h2_end(http::H2Stream& stream) { static_cast<H2ClientStream&>(stream).on_end(); }
+void H2Flow::h2_sent(http::H2Stream& stream) { static_cast<H2ClientStream&>(stream).on_sent(); }
+void H2Flow::h2_closed(http::H2Stream& stream, http::H2Code code, bool) {
+  static_cast<H2ClientStream&>(stream).on_closed(code);
+}
+void H2Flow::h2_write(Bytes head, Bytes payload) { gather_->add(head, payload); }
+
+}  // namespace sallyport

@@ -1,0 +1,297 @@
+#include "layers/terminate/h2_stream.h"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+
+#include "http/forwarding.h"
+#include "http/h1_writer.h"
+#include "layers/policies/headers.h"
+#include "layers/terminate/dispatch.h"
+#include "layers/terminate/exchange_log.h"
+#include "layers/terminate/grpc.h"
+#include "layers/terminate/h2_flow.h"
+#include "layers/terminate/websocket.h"
+
+namespace sallyport {
+namespace {
+
+// What a stream may hold for its client: much, or while all of a connection's hold too much, little.
+constexpr size_t kMost = Transport::kHighMark;
+constexpr size_t kMostCrowded = 16 * 1024;
+
+}  // namespace
+
+H2ClientStream::H2ClientStream(H2Flow& flow)
+    : http::H2Stream(flow.client().worker->io.chunks),
+      flow_(flow),
+      exchange_(flow.client().worker->exchanges.take(), ExchangeReturner{&flow.client().worker->exchanges}),
+      deadline_(*this) {
+  exchange_->started_us = Loop::precise_now();
+  exchange_->client_address = flow.client().peer;
+  request = &exchange_->request;
+  trailers = &exchange_->request_trailers;
+}
+
+H2ClientStream::~H2ClientStream() = default;
+
+const config::Timeouts& H2ClientStream::timeouts() const noexcept {
+  return exchange_->service != nullptr ? exchange_->service->config.timeouts : flow_.client().listener->timeouts;
+}
+
+void H2ClientStream::on_head(bool too_large) {
+  head_complete_ = true;
+  note_progress();
+  config::Milliseconds first = timeouts().client;
+  if (too_large) {
+    exchange_->host = exchange_->request.authority;
+    exchange_->path = exchange_->request.target;
+    flow_.client().worker->counters.requests.add();
+    flow_.client().worker->counters.reject(Rejection::bad_request);
+    refuse(431, End::bad_request, "header list too large");
+  } else {
+    begin();
+    first = timeouts().client;
+  }
+  if (first.count() == 0) first = timeouts().tunnel;
+  flow_.client().worker->io.loop.arm(deadline_, first);
+}
+
+void H2ClientStream::begin() {
+  http::RequestHead& head = exchange_->request;
+  std::string protocol = head.connect_protocol;
+  if (!protocol.empty()) {
+    tunnel_ = true;
+    make_upgrade_request(head);
+  }
+  grpc_ = is_grpc(head.fields);
+  auto answer = !tunnel_ && head.method == "CONNECT" ? http::error_reply(405)
+                                                     : dispatch(flow_.client(), *exchange_, flow_.client_rule());
+  if (answer) {
+    respond(*answer);
+    return;
+  }
+  flow_.pinned().offer(*exchange_);
+  exchange_->begin(flow_.client(), *this, tunnel_);
+}
+
+void H2ClientStream::on_data(Bytes piece) {
+  exchange_->bytes_in += piece.size();
+  note_progress();
+  if (!exchange_->begun() || response_over_) {
+    flow_.session().consume(*this, piece.size());  // nobody wants it
+    return;
+  }
+  unconsumed_ += piece.size();
+  exchange_->send_body(piece);
+  flow_.ready(*this);
+}
+
+void H2ClientStream::on_end() {
+  note_progress();
+  if (!exchange_->begun() || response_over_) return;
+  exchange_->send_end();
+  flow_.ready(*this);
+}
+
+void H2ClientStream::on_sent() {
+  note_progress();
+  if (response_over_ || (exchange_->begun() && exchange_->can_progress() && may_receive())) flow_.ready(*this);
+}
+
+bool H2ClientStream::pump() {
+  bool done = true;
+  if (exchange_->begun() && !response_over_) {
+    done = exchange_->pump();
+    if (unconsumed_ > 0 && (response_over_ || exchange_->wants_body())) {
+      flow_.session().consume(*this, unconsumed_);
+      unconsumed_ = 0;
+      note_progress();
+    }
+    if (!response_over_ && done && exchange_->can_progress() && may_receive()) done = false;
+  }
+  if (response_over_) {
+    release();
+    // The answer is complete: what is left of the request is of no use (RFC 9113 section 8.1).
+    if (end_sent() && !end_received()) flow_.session().reset(*this, http::H2Code::no_error);
+  }
+  return done;
+}
+
+// The server's side is done with.
+void H2ClientStream::release() {
+  if (released_) return;
+  released_ = true;
+  exchange_->release();
+  if (exchange_->begun()) flow_.pinned().keep(*exchange_);
+}
+
+void H2ClientStream::on_exchange() { flow_.ready(*this); }
+
+bool H2ClientStream::may_receive() const { return id() != 0 && pending() < (flow_.crowded() ? kMostCrowded : kMost); }
+
+void H2ClientStream::on_response_head(Exchange& exchange, bool interim) {
+  http::ResponseHead& head = exchange.response;
+  forward_response(head, false);
+  if (interim) {
+    flow_.session().respond_interim(*this, head);
+    return;
+  }
+  // Such a server means the connection, and streams of other requests share this one: the client comes back with
+  // HTTP/1.1, where it has a connection of its own.
+  if (exchange.authenticates_connection()) {
+    abort(http::H2Code::http_1_1_required, End::server_error, "NTLM needs HTTP/1.1");
+    return;
+  }
+  if (tunnel_ && head.status >= 200 && head.status < 300) {
+    // To this client a success would say that the tunnel stands.
+    exchange.cancel();
+    refuse(502, End::server_error, "the server did not switch protocols");
+    return;
+  }
+  apply(exchange.service->config.response_headers, head.fields);
+  if (auto priority = head.fields.find("priority")) flow_.session().prioritize(*this, *priority);
+  bool ended = head.body == http::Body::none || (head.body == http::Body::sized && head.content_length == 0);
+  exchange.status = head.status;
+  head_sent_ = true;
+  note_progress();
+  flow_.session().respond(*this, head, ended);
+}
+
+void H2ClientStream::on_response_body(Exchange& exchange, Bytes piece) {
+  if (response_over_) return;
+  exchange.bytes_out += piece.size();
+  if (pending() == 0) note_progress();
+  flow_.session().send(*this, piece);
+}
+
+void H2ClientStream::on_response_end(Exchange& exchange) {
+  if (response_over_) return;
+  response_over_ = true;
+  if (!end_queued()) flow_.session().end(*this, &exchange.response_trailers);
+  flow_.ready(*this);
+}
+
+void H2ClientStream::on_upgraded(Exchange& exchange, Bytes) {
+  http::ResponseHead& head = exchange.response;
+  forward_response(head, false);
+  if (exchange.has_connection()) {
+    if (!make_connect_response(exchange.request, head)) {
+      exchange.cancel();
+      refuse(502, End::server_error, "the server's Sec-WebSocket-Accept is wrong");
+      return;
+    }
+  }
+  head.has_content_length = false;
+  head.body = http::Body::chunked;
+  apply(exchange.service->config.response_headers, head.fields);
+  exchange.status = head.status;
+  head_sent_ = true;
+  note_progress();
+  flow_.session().respond(*this, head, false);
+}
+
+void H2ClientStream::on_failed(Exchange& exchange, int status) {
+  if (response_over_) return;
+  if (!head_sent_) {
+    respond(http::error_reply(status));
+    return;
+  }
+  http::H2Code code = exchange.server_code();
+  // What a server says of its stream the client may as well know; gRPC makes a status of it.
+  bool telling =
+      code == http::H2Code::cancel || code == http::H2Code::enhance_your_calm || code == http::H2Code::refused_stream;
+  abort(telling ? code : http::H2Code::internal_error, exchange.end, std::string(exchange.reason));
+}
+
+void H2ClientStream::refuse(int status, End end, std::string_view reason) {
+  exchange_->end = end;
+  exchange_->reason = reason;
+  respond(http::error_reply(status));
+}
+
+void H2ClientStream::respond(const http::Reply& reply) {
+  Exchange& exchange = *exchange_;
+  response_over_ = head_sent_ = true;
+  flow_.ready(*this);
+  std::optional<http::Reply> translated;
+  if (grpc_ && reply.head.status >= 400)
+    translated = grpc_reply(reply.head.status, http::reason_phrase(reply.head.status));
+  const http::Reply& sent = translated ? *translated : reply;
+  exchange.status = sent.head.status;
+  bool ended = exchange.request.is_head() || sent.body.empty();
+  flow_.session().respond(*this, sent.head, ended);
+  if (ended) return;
+  exchange.bytes_out += sent.body.size();
+  flow_.session().send(*this, as_bytes(sent.body));
+  flow_.session().end(*this, nullptr);
+}
+
+void H2ClientStream::abort(http::H2Code code, End end, std::string_view reason) {
+  note_end(end, reason);
+  response_over_ = true;
+  exchange_->cancel();
+  flow_.session().reset(*this, code);
+  flow_.ready(*this);
+}
+
+void H2ClientStream::note_end(End end, std::string_view reason) {
+  if (end_noted_) return;
+  end_noted_ = true;
+  exchange_->end = end;
+  exchange_->reason = std::string(reason);
+}
+
+void H2ClientStream::on_closed(http::H2Code code) {
+  deadline_.disarm();
+  bool complete = response_over_ && end_sent();
+  if (!head_complete_) {
+    flow_.client().worker->counters.reject(Rejection::bad_request);
+    note_end(End::bad_request, "malformed request");
+  } else if (!complete) {
+    bool left = code == http::H2Code::no_error || code == http::H2Code::cancel;
+    note_end(left ? End::client_closed : End::client_cut, name_of(code));
+  }
+  exchange_->cancel();
+  log_exchange(flow_.client(), *exchange_);
+  flow_.remove(*this);
+}
+
+H2ClientStream::Wait H2ClientStream::waiting() const noexcept {
+  if (id() == 0) return Wait::none;
+  if (pending() > 0 || (end_queued() && !end_sent())) return Wait::write;
+  if (!end_received() && exchange_->begun() && !response_over_ && exchange_->wants_body()) return Wait::body;
+  return Wait::none;
+}
+
+config::Milliseconds H2ClientStream::time_for(Wait wait) const noexcept {
+  const config::Timeouts& times = timeouts();
+  if (wait == Wait::write) return times.client;
+  return grpc_ || tunnel_ || head_sent_ ? times.tunnel : times.client;
+}
+
+void H2ClientStream::note_progress() noexcept { since_ms_ = flow_.client().worker->io.loop.now(); }
+
+void H2ClientStream::on_deadline(Deadline&) {
+  if (id() == 0) return;
+  Loop& loop = flow_.client().worker->io.loop;
+  Wait wait = waiting();
+  config::Milliseconds limit = time_for(wait);
+  uint64_t waited = loop.now() - since_ms_;
+  if (wait == Wait::none || limit.count() == 0 || waited < static_cast<uint64_t>(limit.count())) {
+    int64_t left = wait == Wait::none || limit.count() == 0 ? std::max<int64_t>(timeouts().client.count(), 1000)
+                                                            : limit.count() - static_cast<int64_t>(waited);
+    loop.arm(deadline_, config::Milliseconds(left));
+    return;
+  }
+  flow_.client().worker->counters.reject(Rejection::timeout);
+  if (wait == Wait::body && !head_sent_) {
+    exchange_->cancel();
+    refuse(408, End::client_timeout, "request body");
+    loop.arm(deadline_, limit);
+    return;
+  }
+  abort(http::H2Code::cancel, End::client_timeout, "no progress");
+}
+
+}  // namespace sallyport
