@@ -257,7 +257,7 @@ int H2Callbacks::on_frame_sent(nghttp2_session* session, const nghttp2_frame* fr
       // What nghttp2 found wrong, if it was not noticed before.
       if (self.shut_ && frame->goaway.last_stream_id == self.last_accepted_ && !self.failed_) break;
       if (frame->goaway.error_code == NGHTTP2_NO_ERROR) break;
-      if (!self.failed_) self.failure_ = "against the rules of HTTP/2";
+      if (!self.failed_) self.failure_ = H2Session::what_failed(self.frames_.frame().type);
       self.failed_ = true;
       self.failure_code_ = static_cast<H2Code>(frame->goaway.error_code);
       break;

@@ -18,20 +18,6 @@ constexpr uint32_t kMostStreams = 1000;  // at once, on a connection to a server
 
 nghttp2_settings_entry setting(int32_t id, uint32_t value) noexcept { return {id, value}; }
 
-const char* what_failed(H2Type type) noexcept {
-  switch (type) {
-    case H2Type::data: return "DATA against the rules of its stream or window";
-    case H2Type::headers:
-    case H2Type::continuation: return "HEADERS against the rules, or not decodable";
-    case H2Type::settings: return "bad SETTINGS";
-    case H2Type::window_update: return "bad WINDOW_UPDATE";
-    case H2Type::rst_stream: return "RST_STREAM of an idle stream";
-    case H2Type::goaway: return "bad GOAWAY";
-    case H2Type::priority_update: return "PRIORITY_UPDATE for too many streams";
-    default: return "a frame that may not stand here";
-  }
-}
-
 // nghttp2 does not say before its GOAWAY is framed.
 H2Code likely_code(H2Type type, int error) noexcept {
   switch (error) {
@@ -66,6 +52,20 @@ const char* name_of(H2Code code) noexcept {
     case H2Code::http_1_1_required: return "HTTP_1_1_REQUIRED";
   }
   return "UNKNOWN";
+}
+
+const char* H2Session::what_failed(H2Type type) noexcept {
+  switch (type) {
+    case H2Type::data: return "DATA against the rules of its stream or window";
+    case H2Type::headers:
+    case H2Type::continuation: return "HEADERS against the rules, or not decodable";
+    case H2Type::settings: return "bad SETTINGS";
+    case H2Type::window_update: return "bad WINDOW_UPDATE";
+    case H2Type::rst_stream: return "RST_STREAM of an idle stream";
+    case H2Type::goaway: return "bad GOAWAY";
+    case H2Type::priority_update: return "PRIORITY_UPDATE for too many streams";
+    default: return "a frame that may not stand here";
+  }
 }
 
 bool H2Session::Bucket::take(uint32_t size, uint64_t now_ms, double amount) noexcept {
@@ -168,7 +168,13 @@ bool H2Session::admit(const H2Frame& frame) {
 
 // RFC 9113 sections 5.1 and 5.1.1. What nghttp2 has forgotten it ignores.
 bool H2Session::admit_stream(int32_t id) {
-  if (id % 2 == 0 || id > last_begun_ || nghttp2_session_get_stream_local_close(session_, id) >= 0) return true;
+  if (id % 2 == 0 || id > last_begun_) return true;
+  const int ended = nghttp2_session_get_stream_remote_close(session_, id);
+  if (ended == 0) return true;
+  if (ended == 1) {
+    fail(H2Code::stream_closed, "a frame on a stream that the client has ended");
+    return false;
+  }
   switch (closed_.find(id)) {
     case H2ClosedStreams::How::reset_by_us: return true;
     case H2ClosedStreams::How::over: fail(H2Code::stream_closed, "a frame on a closed stream"); return false;

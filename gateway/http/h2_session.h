@@ -201,6 +201,7 @@ class H2Session {
   };
 
   bool server() const noexcept { return role_ == Role::server; }
+  static const char* what_failed(H2Type type) noexcept;
   void submit_settings();
   bool admit(const H2Frame& frame);
   bool admit_stream(int32_t id);
