@@ -1,4 +1,5 @@
 import os
+import resource
 import sys
 
 import pytest
@@ -10,6 +11,14 @@ from harness.gateway import Config, Gateway, require_binary  # noqa: E402
 from harness.http_server import HttpServer  # noqa: E402
 from harness.server import Server  # noqa: E402
 from harness.ways import WAYS, Way  # noqa: E402
+
+
+def pytest_sessionstart():
+    """A thousand clients are more descriptors than an ordinary shell allows; it may always be raised to its hard limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 16384 if hard == resource.RLIM_INFINITY else min(16384, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 @pytest.fixture(scope="session")

@@ -49,7 +49,7 @@ def test_a_taken_port_is_tried_again(gateway, http_server):
             return http(port, host="a.example").status == 200
         except (OSError, AssertionError):
             return False
-    until(served, "the listener is bound once the port is free", 20)
+    until(served, "the listener is bound once the port is free")
 
 
 def test_a_second_copy_is_refused(gateway, http_server):
@@ -59,7 +59,7 @@ def test_a_second_copy_is_refused(gateway, http_server):
         other.stopped = True
         other.wait_notified(b"READY=1")
     assert str(gw.ports["http"]) in str(failure.value)
-    assert other.process.wait(5) != 0
+    assert other.process.wait(30) != 0
     assert http(gw.ports["http"], host="a.example").status == 200
 
 
@@ -81,7 +81,7 @@ def test_a_low_port_without_the_capability(gateway, tmp_path):
     subprocess.run(["chown", "-R", "65534:65534", made.dir], check=True)
     binary = shutil.copy(require_binary(), made.dir)  # the checkout may be closed to other users
     done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all",
-                           binary, "run", "--config", made.dir], capture_output=True, text=True, timeout=10)
+                           binary, "run", "--config", made.dir], capture_output=True, text=True, timeout=60)
     assert done.returncode != 0
     assert "81" in done.stderr and ("CAP_NET_BIND_SERVICE" in done.stderr or "capability" in done.stderr.lower()), done.stderr
     made.remove()
@@ -103,7 +103,7 @@ def test_drain_lets_a_transfer_finish(way):
         request.conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst")
         pause(go)
         return b"again"
-    way.start(answer, settings={"drain_timeout": "10s"})
+    way.start(answer, settings={"drain_timeout": "60s"})
     with way.client() as client:
         client.send_request()
         assert client.until(b"first").endswith(b"first")
@@ -114,12 +114,12 @@ def test_drain_lets_a_transfer_finish(way):
         go.set()
         assert client.exactly(5) == b"again"
         assert client.gone()
-    assert way.gw.process.wait(5) == 0
+    assert way.gw.process.wait(30) == 0
 
 
 def _refuses(port):
     try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
+        socket.create_connection(("127.0.0.1", port), 5).close()
         return False
     except ConnectionRefusedError:
         return True
@@ -132,7 +132,7 @@ def test_drain_closes_idle_connections_and_says_close(way):
         if request.target == "/busy":
             pause(go)
         return response(200, b"ok")
-    way.start(answer, settings={"drain_timeout": "10s"})
+    way.start(answer, settings={"drain_timeout": "60s"})
     with way.client() as idle, way.client() as busy:
         assert idle.request().status == 200
         busy.send_request("GET", "/busy")
@@ -142,7 +142,7 @@ def test_drain_closes_idle_connections_and_says_close(way):
         go.set()
         reply = busy.response()
         assert (reply.status, reply.get("connection", "").lower()) == (200, "close")
-    assert way.gw.process.wait(5) == 0
+    assert way.gw.process.wait(30) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -152,14 +152,14 @@ def test_drain_has_an_end(gateway, tcp_server, number):
         assert client.send(b"SSH-2.0-x\r\n").exactly(11)
         start = time.monotonic()
         gw.signal(number)
-        assert gw.process.wait(6) == 0
-        assert 0.8 < time.monotonic() - start < 4
+        assert gw.process.wait(30) == 0
+        assert 0.8 < time.monotonic() - start < 20
         assert client.gone()
     assert gw.access(service="git")["end"] == "drain"
 
 
 def test_a_relay_goes_on_while_draining(gateway, tcp_server):
-    gw = gateway({"own": passthrough("own.example", tcp_server(echo))}, settings={"drain_timeout": "10s"})
+    gw = gateway({"own": passthrough("own.example", tcp_server(echo))}, settings={"drain_timeout": "60s"})
     with Client(gw.ports["https"]) as client:
         wire = hello.build("own.example")
         assert client.send(wire).exactly(len(wire)) == wire
@@ -168,7 +168,7 @@ def test_a_relay_goes_on_while_draining(gateway, tcp_server):
         assert client.send(b"x" * 1_000_000).exactly(1_000_000) == b"x" * 1_000_000
         client.shut()
         assert client.gone()
-    assert gw.process.wait(5) == 0
+    assert gw.process.wait(30) == 0
 
 
 def test_health(gateway, config):
@@ -176,29 +176,29 @@ def test_health(gateway, config):
     assert command("health", "--config", made.dir).returncode == 1
     gateway(config=made)
     assert command("health", "--config", made.dir).returncode == 0
-    with urllib.request.urlopen(f"http://127.0.0.1:{made.admin_port}/health", timeout=5) as reply:
+    with urllib.request.urlopen(f"http://127.0.0.1:{made.admin_port}/health", timeout=30) as reply:
         assert reply.status == 200
 
 
 def test_health_while_draining_is_503(gateway, tcp_server):
-    gw = gateway({"git": ssh(tcp_server(echo))}, settings={"drain_timeout": "10s"})
+    gw = gateway({"git": ssh(tcp_server(echo))}, settings={"drain_timeout": "60s"})
     with Client(gw.ports["ssh"]) as client:
         client.send(b"SSH-2.0-x\r\n").exactly(11)
         gw.signal()
         gw.wait_notified(b"STOPPING=1")
         with pytest.raises(urllib.error.HTTPError) as failure:
-            urllib.request.urlopen(f"http://127.0.0.1:{gw.config.admin_port}/health", timeout=5)
+            urllib.request.urlopen(f"http://127.0.0.1:{gw.config.admin_port}/health", timeout=30)
         assert failure.value.code == 503
         assert command("health", "--config", gw.config.dir).returncode == 1
 
 
 # What systemd does: sockets from descriptor 3 on, LISTEN_PID the process's own.
 ACTIVATE = """
-import os, sys
-high = [os.dup2(int(fd), 50 + n) for n, fd in enumerate(sys.argv[1:3])]
+import fcntl, os, sys
+high = [fcntl.fcntl(int(fd), fcntl.F_DUPFD, 100) for fd in sys.argv[1:3]]  # free ones, whatever numbers the test's have
 for n, fd in enumerate(high):
     os.dup2(fd, 3 + n, inheritable=True)
-os.closerange(5, 100)
+os.closerange(5, 20000)
 os.environ["LISTEN_PID"] = str(os.getpid())
 os.execv(sys.argv[3], sys.argv[3:])
 """
@@ -254,10 +254,10 @@ def test_out_of_descriptors(gateway, tcp_server):
     gw = gateway({"git": ssh(tcp_server(echo))}, preexec=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (96, 96)))
     clients = []
     for _ in range(150):
-        clients.append(Client(gw.ports["ssh"], timeout=2))
+        clients.append(Client(gw.ports["ssh"]))
     for client in clients:
         client.close()
-    gw.wait_idle(timeout=10)
+    gw.wait_idle()
     with Client(gw.ports["ssh"]) as client:
         assert _served(client)
 

@@ -1,7 +1,7 @@
 """Free TCP ports, safe for tests that run side by side.
 
 A port is taken below the kernel's ephemeral range, so no outgoing connection can grab it between the choice and the bind,
-and is held by a lock file for the life of this process, so no other test process chooses it.
+and its byte of a common file is locked for the life of this process, so no other test process chooses it.
 """
 import fcntl
 import os
@@ -9,8 +9,18 @@ import random
 import socket
 import tempfile
 
-_FOLDER = os.path.join(tempfile.gettempdir(), f"sallyport-ports-{os.getuid()}")
-_locks = []  # open files; the locks end with the process
+_LOCKS = os.path.join(tempfile.gettempdir(), f"sallyport-ports-{os.getuid()}.lock")
+_file = None
+_ours = set()  # a process can lock twice what it holds already
+
+
+def _range():
+    try:
+        with open("/proc/sys/net/ipv4/ip_local_port_range") as f:
+            ephemeral = int(f.read().split()[0])
+    except OSError:
+        ephemeral = 32768
+    return (12000, min(ephemeral, 32768) - 1) if ephemeral > 14000 else (12000, 32000)
 
 
 def _bindable(port):
@@ -29,17 +39,19 @@ def _bindable(port):
 
 
 def free_port():
-    os.makedirs(_FOLDER, exist_ok=True)
-    for _ in range(1000):
-        port = random.randint(12000, 32000)
-        lock = open(os.path.join(_FOLDER, str(port)), "w")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.close()
+    global _file
+    if _file is None:
+        _file = open(_LOCKS, "ab")
+    first, last = _range()
+    for _ in range(5000):
+        port = random.randint(first, last)
+        if port in _ours:
             continue
+        try:
+            fcntl.lockf(_file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+        except OSError:
+            continue
+        _ours.add(port)
         if _bindable(port):
-            _locks.append(lock)
             return port
-        lock.close()
     raise RuntimeError("no free port found")
