@@ -1,6 +1,5 @@
 """Servers that misbehave: the client gets 502 or 504, or a cut it can see; the log says which; nothing is left behind."""
 import os
-import socket
 import threading
 
 import pytest
@@ -8,10 +7,12 @@ import pytest
 from harness import websocket
 from harness.client import Client, Truncated, http
 from harness.http_server import response
+from harness.server import FullListener
 from harness.services import plain, reencrypt
 from harness.wait import until
 
-FAST = {"timeouts": {"server": "1s", "client": "5s", "connect": "1s"}}
+# Only a server that is to be waited for in vain has a short time: another one may be slow because the machine is busy.
+IN_VAIN = {"timeouts": {"server": "1s"}}
 
 
 def finish(way, end, **match):
@@ -31,7 +32,7 @@ def sends(data, then="close"):
         if then == "reset":
             request.conn.reset()
         elif then == "hang":
-            request.conn.wait_gone(10)
+            request.conn.wait_gone(60)
         return None
     return answer
 
@@ -63,7 +64,7 @@ NO_ANSWER = {
 @pytest.mark.parametrize("name", NO_ANSWER)
 def test_no_usable_answer(way, name):
     data, then, status, end = NO_ANSWER[name]
-    way.start(sends(data, then), **FAST)
+    way.start(sends(data, then), **(IN_VAIN if status != 502 else {}))
     with way.client() as client:
         reply = client.request("POST", body=b"once")  # a POST: never sent twice
         assert reply.status in (status if isinstance(status, tuple) else (status,)), reply
@@ -98,9 +99,9 @@ def test_a_cut_response_is_seen_as_cut(way, name):
 
     def answer(request):
         request.conn.send(data)
-        go.wait(5)  # the head has reached the client, so only a cut can tell it now
+        go.wait(30)  # the head has reached the client, so only a cut can tell it now
         return sends(b"", then)(request)
-    way.start(answer, **FAST)
+    way.start(answer)
     with way.client() as client:
         client.send_request()
         assert client.until(b"\r\n\r\n").startswith(b"HTTP/1.1 200 ")
@@ -146,7 +147,7 @@ def test_an_unasked_response_on_an_idle_connection(way):
         if request.target != "/first":
             return response(200, b"right")
         request.conn.send(response(200, b"first"))
-        go.wait(5)
+        go.wait(30)
         request.conn.send(response(200, b"WRONG"))
         sent.set()
         return b""
@@ -154,7 +155,7 @@ def test_an_unasked_response_on_an_idle_connection(way):
     with way.client() as client:
         assert client.request("GET", "/first").body == b"first"
         go.set()
-        assert sent.wait(5)
+        assert sent.wait(30)
         way.gw.wait_no_server_connection(way.server.port)
         assert client.request("GET", "/second").body == b"right"
 
@@ -205,21 +206,11 @@ def test_refused(way):
 
 
 def test_connect_timeout(gateway, http_server):
-    """A listener whose backlog is full answers no SYN."""
-    full = socket.socket()
-    full.bind(("127.0.0.1", 0))
-    full.listen(0)
-    fillers = []
-    for _ in range(3):
-        filler = socket.socket()
-        filler.setblocking(False)
-        filler.connect_ex(full.getsockname())
-        fillers.append(filler)
-    gw = gateway({"test": plain("test.example", "127.0.0.1:%d" % full.getsockname()[1], timeouts={"connect": "500ms"}, retries=0)})
+    full = FullListener()
+    gw = gateway({"test": plain("test.example", full, timeouts={"connect": "500ms"}, retries=0)})
     assert http(gw.ports["http"]).status == 504
     assert gw.access(service="test")["end"] == "server_timeout"
-    for one in (*fillers, full):
-        one.close()
+    full.close()
     gw.wait_idle()
 
 
@@ -235,7 +226,7 @@ def test_a_body_that_stalls_ends_by_the_tunnel_timeout(way):
 
 def test_a_client_that_stalls_in_its_body(way):
     def answer(request):
-        request.conn.wait_gone(10)
+        request.conn.wait_gone(60)
         return None
     way.start(answer, auto_body=False, timeouts={"client": "1s"})
     with way.client() as client:
@@ -267,7 +258,7 @@ def test_a_tunnel_killed_by_the_server_is_a_cut(way):
 
 def test_a_hundred_failures_leave_nothing(way):
     way.start(lambda r: sends(*[(b"", "close"), (b"", "reset"), (b"junk\r\n\r\n", "close"),
-                                (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx", "reset")][int(r.target[1:]) % 4])(r), **FAST)
+                                (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx", "reset")][int(r.target[1:]) % 4])(r))
     for n in range(100):
         client = way.client()
         client.send_request("POST", f"/{n}", headers={"Connection": "close"})

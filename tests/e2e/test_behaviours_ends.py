@@ -35,7 +35,7 @@ def answers(request):
     if request.target == "/junk":
         return b"junk\r\n\r\n"
     if request.target in ("/hang", "/wait"):
-        conn.wait_gone(10)
+        conn.wait_gone(60)
         return None
     return response(200, b"fine")
 
@@ -67,11 +67,12 @@ HTTP_ENDS = {
 def test_ends_of_requests(gateway, http_server, leaf, name):
     data, then, end, status = HTTP_ENDS[name]
     server = http_server(answers)
-    gw = gateway({"test": plain("test.example", server, timeouts={"server": "500ms" if "hang" in name else "10s"}),
+    short = "500ms" if "slow" in name or "hang" in name else "60s"  # only what is to be met: others have all the time
+    gw = gateway({"test": plain("test.example", server, timeouts={"server": short}),
                   "tls": edge("tls.example", server), "dead": plain("dead.example", f"127.0.0.1:{refused_port()}"),
                   "nameless": plain("nameless.example", "no-such-host.invalid:80"),
                   "denied": plain("denied.example", server, access={"deny": ["127.0.0.0/8"]})}, certs={"t.pem": leaf("tls.example")},
-                 settings={"defaults": {"timeouts": {"request": "500ms", "client": "500ms"}}})
+                 settings={"defaults": {"timeouts": {"request": short, "client": short}}})
     client = Client(gw.ports["http"])
     client.send(data)
     if then == "reset":
@@ -81,11 +82,7 @@ def test_ends_of_requests(gateway, http_server, leaf, name):
         if then == "shut":
             client.shut()
         try:
-            client.sock.settimeout(2)
-            if status in (200, 301) and end == "ok":
-                client.response()
-            else:
-                client.rest()
+            client.response() if status else client.rest()
         except (OSError, AssertionError):
             pass
         client.close()
@@ -130,13 +127,12 @@ def test_ends_of_connections(gateway, tcp_server, http_server, leaf, name):
                   "nameless": tcp(bind["nameless"], "no-such-host.invalid:1"),
                   "denied": tcp(bind["denied"], echoes, access={"deny": ["127.0.0.0/8"]}),
                   "idle": tcp(bind["idle"], echoes, timeouts={"tunnel": "500ms"})}, certs={"w.pem": leaf("web.example")},
-                 settings={"defaults": {"timeouts": {"handshake": "800ms"}}})
+                 settings={"defaults": {"timeouts": {"handshake": "800ms" if "slow" in name else "60s"}}})
     try:  # an end that is a reset may come as early as within connect()
-        with Client({**gw.ports, **ports}[where], timeout=4) as client:
+        with Client({**gw.ports, **ports}[where]) as client:
             client.send(data)
             if then == "reset":
-                until(lambda: len(gw.connections()) >= (2 if where == "ssh" else 1), "connected")
-                time.sleep(0.1)
+                client.exactly(1)  # the echo, or the server's part of the handshake
                 client.reset()
             else:
                 if then == "shut":
@@ -166,7 +162,7 @@ def test_bytes_in_the_log_are_those_on_the_wire(gateway, tcp_server):
 @pytest.mark.parametrize("kind", ["passthrough", "ssh", "tcp", "protocol-tcp", "upgrade"])
 def test_tunnel_timeout(gateway, tcp_server, http_server, leaf, ca, kind):
     """Bytes in either direction keep it alive; silence in both ends it."""
-    raw, limit, port = tcp_server(echo), {"timeouts": {"tunnel": "700ms"}}, free_port()
+    raw, limit, port = tcp_server(echo), {"timeouts": {"tunnel": "1500ms"}}, free_port()
     web = http_server(websocket.serve)
     gw = gateway({"own": passthrough("own.example", raw, **limit), "git": ssh(raw, **limit), "raw": tcp(f"127.0.0.1:{port}", raw, **limit),
                   "imap": edge("imap.example", raw, protocol="tcp", **limit), "web": edge("web.example", web, **limit)},
@@ -179,14 +175,14 @@ def test_tunnel_timeout(gateway, tcp_server, http_server, leaf, ca, kind):
         if kind == "upgrade":
             assert websocket.upgrade(client, host=name).status == 101
             first = websocket.frame(b"x", False)
-        for _ in range(4):
+        for pause in (0.6, 0.6, 0.6, 0):
+            start = time.monotonic()
             client.send(websocket.frame(b"x", True) if kind == "upgrade" else first)
             assert client.exactly(len(first)) == first
-            time.sleep(0.4)
-        start = time.monotonic()
+            time.sleep(pause)
         assert client.gone()
-        assert 0.1 < time.monotonic() - start < 2
-    assert gw.access(end="client_timeout")["total_ms"] > 1600
+        assert 1.4 < time.monotonic() - start < 20
+    assert gw.access(end="client_timeout")["total_ms"] > 3 * 600 + 1400
     gw.wait_idle()
 
 
@@ -202,7 +198,7 @@ def test_a_client_that_stops_reading_is_cut(way):
     way.start(answer, timeouts={"client": "700ms"})
     with way.client() as client:
         client.send_request()
-        line = way.gw.access(service="test", timeout=8)
+        line = way.gw.access(service="test")
         assert (line["end"], line["status"]) == ("client_timeout", 200)
     way.gw.wait_idle()
     way.gw.wait_no_server_connection(way.server.port)
@@ -214,9 +210,12 @@ def test_a_client_that_reads_slowly_but_steadily_is_served(way):
     with way.client() as client:
         client.send_request()
         left = int(client.head().get("content-length")) - len(client.buffer)
-        start = time.monotonic()
+        start, size = time.monotonic(), left
         while left:
-            left -= len(client.sock.recv(min(left, 16384)))
+            # By the clock: a reader that was kept waiting for its turn catches up, instead of becoming slower still.
+            due = size * (time.monotonic() - start) / 3.2
+            while left and size - left < due:
+                left -= len(client.sock.recv(min(left, 16384)))
             time.sleep(0.003)
         assert time.monotonic() - start > 3
     assert way.gw.access(service="test")["end"] == "ok"
@@ -239,7 +238,7 @@ def test_zero_is_never(gateway, http_server):
 @pytest.mark.parametrize("mode", ["passthrough", "reencrypt"])
 def test_connecting_includes_tls_and_has_a_limit(gateway, tcp_server, leaf, ca, mode):
     """A server that takes the connection and says nothing: `connect` ends a TLS handshake, and `tunnel` what is passed through."""
-    silent = tcp_server(lambda conn: conn.wait_gone(10))
+    silent = tcp_server(lambda conn: conn.wait_gone(60))
     limits = {"timeouts": {"connect": "500ms", "tunnel": "500ms"}, "retries": 0}
     spec = (passthrough("re.example", silent, **limits) if mode == "passthrough" else
             reencrypt("re.example", silent, server_tls={"verify": "none"}, **limits))
@@ -251,17 +250,19 @@ def test_connecting_includes_tls_and_has_a_limit(gateway, tcp_server, leaf, ca, 
     else:
         with pytest.raises((ssl.SSLError, OSError)):
             Client(gw.ports["https"], tls=client_context(), name="re.example")
-    assert 0.4 < time.monotonic() - start < 3
+    assert 0.4 < time.monotonic() - start < 20
     gw.wait_idle()
 
 
 def test_a_proxy_header_that_never_ends_is_timed(gateway, http_server):
     gw = gateway({"web": plain("test.example", http_server())}, listeners={"http": {"accept_proxy": ["127.0.0.0/8"]}},
                  settings={"defaults": {"timeouts": {"handshake": "500ms"}}})
+    start = time.monotonic()
     for data in (b"PROXY TCP4 203.0.1", b"", b"\r\n\r\n\0\r\nQUIT\n\x21\x11" + struct.pack("!H", 12) + b"1234"):
-        with Client(gw.ports["http"], timeout=3) as client:
+        with Client(gw.ports["http"]) as client:
             client.send(data)
             assert client.gone()
+    assert time.monotonic() - start > 1.4
     assert gw.access(end="client_timeout", count=3)
 
 
@@ -270,12 +271,12 @@ def test_a_clients_half_close_within_tls_still_gets_its_answer(gateway, http_ser
     go = threading.Event()
 
     def answer(request):
-        go.wait(5)
+        go.wait(30)
         return response(200, b"late")
     gw = gateway({"web": edge("web.example", http_server(answer))}, certs={"w.pem": leaf("web.example")})
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = ca.client_context().wrap_bio(incoming, outgoing, server_hostname="web.example")
-    with socket.create_connection(("127.0.0.1", gw.ports["https"]), 5) as sock:
+    with socket.create_connection(("127.0.0.1", gw.ports["https"]), 30) as sock:
         def run(action):
             while True:
                 try:

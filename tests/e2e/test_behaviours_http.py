@@ -7,6 +7,8 @@ import pytest
 from harness.client import Client, http
 from harness.gateway import sanitized
 from harness.http_server import header, read_json, response
+from harness.proc import kernel_room
+from harness.server import FullListener
 from harness.services import edge, plain
 from harness.wait import until
 
@@ -87,7 +89,7 @@ def test_a_truncated_request_is_cut_at_the_server(way, head, end):
         assert b"whole" not in _rest(client)
     else:  # a close_notify is an end of the client's bytes, but none of the message
         sock = client.sock
-        sock.settimeout(5)
+        sock.settimeout(30)
         try:
             sock.unwrap()
         except OSError:
@@ -111,7 +113,7 @@ def test_a_cut_response_is_a_cut_to_an_http10_client_as_well(way):
 
     def answer(request):
         request.conn.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nonly this\r\n")
-        go.wait(5)
+        go.wait(30)
         return None
     way.start(answer)
     with way.client() as client:
@@ -173,22 +175,15 @@ def test_a_login_of_the_connection_is_not_shared_for_either_word(way, token):
 
 def test_a_client_that_leaves_while_its_server_is_connected_to_frees_everything(gateway):
     """The listener's backlog is full, so that no SYN is answered."""
-    full = socket.socket()
-    full.bind(("127.0.0.1", 0))
-    full.listen(0)
-    fillers = [socket.socket() for _ in range(3)]
-    for filler in fillers:
-        filler.setblocking(False)
-        filler.connect_ex(full.getsockname())
-    gw = gateway({"test": plain("test.example", "127.0.0.1:%d" % full.getsockname()[1], timeouts={"connect": "60s"})})
+    full = FullListener()
+    gw = gateway({"test": plain("test.example", full, timeouts={"connect": "10m"})})
     client = Client(gw.ports["http"])
     client.send_request()
     until(lambda: [c for c in gw.connections() if c.state == "SYN_SENT"], "it is connecting")
     client.reset()
-    gw.wait_idle(timeout=2)
+    gw.wait_idle()
     assert gw.access(service="test")["end"] == "client_cut"
-    for one in (*fillers, full):
-        one.close()
+    full.close()
 
 
 def test_the_client_is_read_from_forwarded_too(way):
@@ -227,12 +222,12 @@ def test_requests_without_end_from_a_client_that_does_not_read(way):
     """Pipelining is held back like anything else: one request at a time, and bounded memory."""
     way.start(lambda r: response(200, bytes(200_000)))
     with way.client(timeout=2) as client:
-        block, sent = b"GET / HTTP/1.1\r\n" + HOST + b"\r\n", 0
+        block, sent, most = b"GET / HTTP/1.1\r\n" + HOST + b"\r\n", 0, (64 << 20) + kernel_room()
         with pytest.raises((socket.timeout, OSError)):
-            while sent < 64 << 20:
+            while sent < most:
                 client.sock.sendall(block * 1000)
                 sent += len(block) * 1000
-        assert sent < 64 << 20, "nothing held the client back"
+        assert sent < most, "nothing held the client back"
         assert len(way.server.requests) < 1000
         assert sanitized() or way.gw.memory("VmHWM") < 64 << 20
     way.gw.wait_idle(slack=1)
@@ -240,23 +235,16 @@ def test_requests_without_end_from_a_client_that_does_not_read(way):
 
 def test_a_body_waits_for_the_server_that_takes_it(gateway, http_server):
     """The first server does not answer the SYN: what the client sent meanwhile reaches the second one, whole and once."""
-    full = socket.socket()
-    full.bind(("127.0.0.1", 0))
-    full.listen(0)
-    fillers = [socket.socket() for _ in range(3)]
-    for filler in fillers:
-        filler.setblocking(False)
-        filler.connect_ex(full.getsockname())
+    full = FullListener()
     server = http_server(lambda r: response(200, r.body[-10:]))
-    gw = gateway({"test": plain("test.example", "127.0.0.1:%d" % full.getsockname()[1], server, timeouts={"connect": "400ms"})})
+    gw = gateway({"test": plain("test.example", full, server, timeouts={"connect": "400ms"})})
     for size in (10, 50_000, 5_000_000):
         for _ in range(2):  # each server's turn
             with Client(gw.ports["http"]) as client:
                 body = bytes(size - 10) + b"0123456789"
                 assert client.request("POST", body=body).body == b"0123456789"
     assert [len(r.body) for r in server.requests] == [10, 10, 50_000, 50_000, 5_000_000, 5_000_000]
-    for one in (*fillers, full):
-        one.close()
+    full.close()
 
 
 def test_what_follows_an_upgrade_at_once_is_not_lost(way):

@@ -12,8 +12,10 @@ from harness import hello
 from harness.client import Client, http
 from harness.gateway import sanitized
 from harness.http_server import response
+from harness.proc import kernel_room
 from harness.real import Nginx
 from harness.services import edge, passthrough, plain
+from harness.wait import until
 
 SIZE = (256 << 20) if os.environ.get("SALLYPORT_SMALL_BULK") else (2 << 30)
 LIMIT = 64 << 20
@@ -43,7 +45,7 @@ def curl(gw, root, name, *args):
     port = gw.ports["https"]
     done = subprocess.run(["curl", "-q", "-sS", "-f", "--http1.1", "--resolve", f"{name}:{port}:127.0.0.1", "--cacert", root.cert,
                            "-o", "/dev/null", "-w", "%{http_code} %{size_download} %{size_upload}", *args[:-1],
-                           f"https://{name}:{port}{args[-1]}"], capture_output=True, text=True, timeout=170)
+                           f"https://{name}:{port}{args[-1]}"], capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
 
@@ -86,7 +88,7 @@ def test_a_client_that_reads_slowly_holds_the_server_back(way):
 
     def answer(request):
         request.conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
-        request.conn.sock.settimeout(1)
+        request.conn.sock.settimeout(2)
         try:
             while not stop.is_set():
                 request.conn.sock.sendall(bytes(65536))
@@ -98,8 +100,9 @@ def test_a_client_that_reads_slowly_holds_the_server_back(way):
     with way.client() as client:
         client.send_request()
         assert client.head().status == 200
+        until(lambda: sent[0], "the first bytes")
         _settle(sent)
-        assert 0 < sent[0] < 64 << 20
+        assert sent[0] < LIMIT + kernel_room()
     stop.set()
     bounded(way.gw)
     way.gw.wait_idle()
@@ -109,14 +112,14 @@ def test_a_server_that_reads_slowly_holds_the_client_back(way):
     stop = threading.Event()
 
     def answer(request):
-        stop.wait(10)
+        stop.wait(60)
         return None
     way.start(answer, auto_body=False)
     with way.client(timeout=2) as client:
         client.send("PUT / HTTP/1.1\r\nHost: test.example\r\nContent-Length: 1000000000\r\n\r\n")
         sent = 0
         with pytest.raises((socket.timeout, TimeoutError, OSError)):
-            while sent < (64 << 20):
+            while sent < LIMIT + kernel_room():
                 client.sock.sendall(bytes(65536))
                 sent += 65536
             raise AssertionError("nothing held the client back")
@@ -126,26 +129,26 @@ def test_a_server_that_reads_slowly_holds_the_client_back(way):
 
 
 def _settle(counter):
-    before, end = -1, time.monotonic() + 5
+    before, end = -1, time.monotonic() + 30
     while counter[0] != before and time.monotonic() < end:
         before = counter[0]
-        time.sleep(0.3)
+        time.sleep(0.5)
 
 
 @pytest.mark.slow
 def test_1000_slow_clients(gateway, http_server, tcp_server, leaf, ca):
     """250 each: stuck in a ClientHello, in a TLS handshake's end, in a request head, in a body; another client is served at once."""
     gw = gateway({"edge": edge("edge.example", http_server()), "plain": plain("plain.example", http_server()),
-                  "own": passthrough("own.example", tcp_server(lambda conn: conn.wait_gone(30)))},
+                  "own": passthrough("own.example", tcp_server(lambda conn: conn.wait_gone()))},
                  certs={"e.pem": leaf("edge.example")},
-                 settings={"defaults": {"timeouts": {"handshake": "60s", "request": "60s", "client": "60s"}}})
+                 settings={"defaults": {"timeouts": {"handshake": "10m", "request": "10m", "client": "10m"}}})
     wire = hello.real("edge.example")
     starts = [(gw.ports["https"], wire[:100]), (gw.ports["https"], wire), (gw.ports["http"], b"GET / HTTP/1.1\r\nHost: plain.exa"),
               (gw.ports["http"], b"POST / HTTP/1.1\r\nHost: plain.example\r\nContent-Length: 1000\r\n\r\nslow")]
     clients = []
     for n in range(1000):
         port, first = starts[n % 4]
-        sock = socket.create_connection(("127.0.0.1", port), 10)
+        sock = socket.create_connection(("127.0.0.1", port), 30)
         sock.sendall(first)
         clients.append(sock)
     times = []
@@ -154,7 +157,7 @@ def test_1000_slow_clients(gateway, http_server, tcp_server, leaf, ca):
         assert http(gw.ports["https"], host="edge.example", tls=ca.client_context()).status == 200
         assert http(gw.ports["http"], host="plain.example").status == 200
         times.append(time.monotonic() - start)
-    assert sorted(times)[5] < 0.5 and max(times) < 2, times
+    assert sorted(times)[5] < 3 and max(times) < 10, times
     bounded(gw)
     with selectors.DefaultSelector() as ready:  # none of the slow ones was thrown out
         for n, sock in enumerate(clients):
@@ -163,12 +166,12 @@ def test_1000_slow_clients(gateway, http_server, tcp_server, leaf, ca):
         assert not ready.select(0)
     for sock in clients:
         sock.close()
-    gw.wait_idle(timeout=10, slack=4)
+    gw.wait_idle(slack=4)
 
 
 def test_trickled_requests_are_served(way):
     """Slow, but steady: idle timeouts do not hit a client that goes on."""
-    way.start(timeouts={"client": "1s"})
+    way.start(timeouts={"client": "1500ms"})
     with way.client() as client:
         client.send("POST / HTTP/1.1\r\nHost: test.example\r\nContent-Length: 20\r\n\r\n")
         for _ in range(20):

@@ -124,7 +124,7 @@ def test_sessions_do_not_cross_client_certificate_rules(gateway, http_server, le
             assert client.request(host="open.example").status == 200
             session = client.sock.session
         context.check_hostname = False
-        raw = socket.create_connection(("127.0.0.1", gw.ports["https"]), 5)
+        raw = socket.create_connection(("127.0.0.1", gw.ports["https"]), 30)
         with pytest.raises((ssl.SSLError, ConnectionError, AssertionError)):
             with context.wrap_socket(raw, server_hostname="closed.example", session=session) as tls:
                 tls.sendall(b"GET / HTTP/1.1\r\nHost: closed.example\r\n\r\n")
@@ -137,7 +137,7 @@ def test_client_sessions_are_resumed(gateway, http_server, leaf, ca):
     for maximum in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
         context, session, reused = client_context(maximum=maximum), None, []
         for _ in range(6):
-            raw = socket.create_connection(("127.0.0.1", gw.ports["https"]), 5)
+            raw = socket.create_connection(("127.0.0.1", gw.ports["https"]), 30)
             with context.wrap_socket(raw, server_hostname="web.example", session=session) as tls:
                 tls.sendall(b"GET / HTTP/1.1\r\nHost: web.example\r\nConnection: close\r\n\r\n")
                 assert tls.recv(1000).startswith(b"HTTP/1.1 200")

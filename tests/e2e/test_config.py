@@ -126,13 +126,13 @@ def test_names_come_from_the_path(gateway, http_server):
 
 def test_defaults_reach_services_and_are_overridden(gateway, http_server):
     hang = threading.Event()
-    server = http_server(lambda r: hang.wait(3) and None)
-    gw = gateway({"short": plain("short.example", server), "long": plain("long.example", server, timeouts={"server": "1500ms"})},
+    server = http_server(lambda r: hang.wait(60) and None)
+    gw = gateway({"short": plain("short.example", server), "long": plain("long.example", server, timeouts={"server": "3s"})},
                  settings={"defaults": {"timeouts": {"server": "300ms"}}})
     assert http(gw.ports["http"], host="short.example", method="POST").status == 504
     assert http(gw.ports["http"], host="long.example", method="POST").status == 504
     short, long = gw.access(service="short"), gw.access(service="long")
-    assert 250 < short["total_ms"] < 1200 < long["total_ms"] < 3000
+    assert 250 < short["total_ms"] < 2800 < long["total_ms"] < 20_000
     hang.set()
 
 
@@ -152,7 +152,7 @@ def test_a_faulty_gateway_file_refuses_the_start(gateway, config, text):
         gw.stopped = True
         gw.wait_notified(b"READY=1")
     assert "gateway.yaml:" in str(failure.value)
-    assert gw.process.wait(5) not in (0, None)
+    assert gw.process.wait(30) not in (0, None)
 
 
 def test_a_listener_turned_off(gateway, http_server):

@@ -38,19 +38,19 @@ class Demo:
         return "\n".join(self.lines + self.log)
 
     def wait_ready(self):
-        until(lambda: any(line.startswith(LAST_LINE) for line in self.lines) or self.process.poll() is not None, self.all_text, 20)
+        until(lambda: any(line.startswith(LAST_LINE) for line in self.lines) or self.process.poll() is not None, self.all_text, 60)
         assert self.process.poll() is None, self.all_text()
 
     def end(self, number=signal.SIGINT):
         if self.process.poll() is None:
             self.process.send_signal(number)
         try:
-            code = self.process.wait(15)
+            code = self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
         for reader in self._readers:
-            reader.join(5)
+            reader.join(30)
         for word in SANITIZER_WORDS:
             assert word not in self.all_text(), self.all_text()
         return code
@@ -89,7 +89,7 @@ def test_every_printed_command_gives_what_it_says(demo, tmp_path):
     for command, words in found:
         assert words, f"no words to look for: {command}"
         done = subprocess.run(["/bin/bash", "-c", command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              timeout=30)
+                              timeout=60)
         output = done.stdout.decode(errors="replace")
         assert done.returncode == 0, f"{command}\n{done.returncode}\n{output}\n{done.stderr.decode()}\n{one.all_text()}"
         for word in words:
@@ -97,7 +97,7 @@ def test_every_printed_command_gives_what_it_says(demo, tmp_path):
 
     # What the text says without quotes.
     passthrough = next(c for c, _ in found if "curl" in c and "https://passthrough.localhost" in c)
-    assert "X-Forwarded" not in subprocess.run(["/bin/bash", "-c", passthrough], stdout=subprocess.PIPE, text=True, timeout=30).stdout
+    assert "X-Forwarded" not in subprocess.run(["/bin/bash", "-c", passthrough], stdout=subprocess.PIPE, text=True, timeout=60).stdout
     folder = next(line.split()[1] for line in one.lines if line.startswith("  folder"))
     modes = {open(os.path.join(folder, "conf.d", name)).read().split("mode: ")[1].split()[0]
              for name in os.listdir(os.path.join(folder, "conf.d"))}
@@ -129,7 +129,7 @@ def test_a_port_that_is_taken(demo, tmp_path, host):
             pytest.skip(f"no {host} on this machine: {error}")
         other.listen()
         one = demo(ports=ports)
-        assert one.process.wait(10) == 1
+        assert one.process.wait(60) == 1
         assert one.end() == 1
         assert f"port {ports['http']} is taken by another program" in one.all_text() and "--http-port" in one.all_text()
     assert os.listdir(tmp_path) == []

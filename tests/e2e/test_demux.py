@@ -39,39 +39,48 @@ def test_silence_is_ssh_after_two_seconds(gateway, tcp_server, http_server, leaf
     server = tcp_server(banner())
     gw = gateway({"git": ssh(server, listen="https"), "web": edge("web.example", http_server())},
                  certs={"web.pem": leaf("web.example")})
+    start = time.monotonic()
     with Client(gw.ports["https"]) as client:
-        start = time.monotonic()
         assert client.exactly(len(BANNER)) == BANNER
-        assert 1.8 < time.monotonic() - start < 4
+    assert 1.8 < time.monotonic() - start < 9, "the handshake has 10 s"
+
+
+def fastest(connect, greeting):
+    """How long the greeting takes at best. Who looks at the first bytes waits two seconds every time; a busy machine does not."""
+    times = []
+    for _ in range(5):
+        start = time.monotonic()
+        with connect() as client:
+            assert client.exactly(len(greeting)) == greeting
+        times.append(time.monotonic() - start)
+        if times[-1] < 1:
+            break
+    return min(times)
 
 
 def test_an_ssh_listener_of_its_own_connects_at_once(gateway, tcp_server):
     gw = gateway({"git": ssh(tcp_server(banner()))})
-    with Client(gw.ports["ssh"]) as client:
-        start = time.monotonic()
-        assert client.exactly(len(BANNER)) == BANNER
-        assert time.monotonic() - start < 1
+    assert fastest(lambda: Client(gw.ports["ssh"]), BANNER) < 1.8
 
 
 def test_server_speaks_first_on_a_tcp_listener(gateway, tcp_server):
     server, port = tcp_server(banner(b"220 ready\r\n")), free_port()
     gw = gateway({"smtp": tcp(f"127.0.0.1:{port}", server)})
     with Client(port) as client:
-        start = time.monotonic()
         assert client.line() == b"220 ready"
-        assert time.monotonic() - start < 1
         client.send(b"\x16\x03\x01 any bytes").shut()
         assert client.rest() == b"\x16\x03\x01 any bytes"
     line = gw.access(service="smtp")
     assert (line["mode"], line["end"], line["bytes_in"], line["bytes_out"]) == ("tcp", "ok", 13, 24)
+    assert fastest(lambda: Client(port), b"220 ready\r\n") < 1.8
 
 
 def test_silence_without_an_ssh_service_ends(gateway, http_server):
     gw = gateway({"web": plain("web.example", http_server())}, settings={"defaults": {"timeouts": {"handshake": "1s"}}})
+    start = time.monotonic()
     with Client(gw.ports["http"]) as client:
-        start = time.monotonic()
         assert client.gone()
-        assert 0.8 < time.monotonic() - start < 4
+    assert 0.8 < time.monotonic() - start < 9, "the default is 10 s"
     assert gw.access(listener="http")["end"] == "client_timeout"
 
 
@@ -79,7 +88,7 @@ def test_silence_without_an_ssh_service_ends(gateway, http_server):
 def test_unknown_bytes_are_closed(gateway, http_server, data):
     server = http_server()
     gw = gateway({"web": plain("web.example", server)})
-    with Client(gw.ports["http"], timeout=3) as client:
+    with Client(gw.ports["http"]) as client:
         client.send(data)
         try:
             said = client.rest()

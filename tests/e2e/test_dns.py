@@ -41,7 +41,7 @@ def test_a_name_that_moves_is_followed(gateway, dns, pair):
     gw = gateway({"web": plain("web.example", f"server.lab:{port}")}, wrapper=dns.wrapper())
     until(lambda: text(gw) == "one", "the first address")
     dns.zone["server.lab"] = ["127.0.0.22"]
-    until(lambda: text(gw) == "two", "the second address, after its TTL of 1 s", 8, 0.1)
+    until(lambda: text(gw) == "two", "the second address, after its TTL of 1 s", step=0.1)
 
 
 def test_a_failed_connect_asks_again_at_once(gateway, dns, pair):
@@ -51,7 +51,7 @@ def test_a_failed_connect_asks_again_at_once(gateway, dns, pair):
     until(lambda: text(gw) == "one", "the first address")
     dns.zone["server.lab"] = ["127.0.0.22"]
     servers[0].stop()
-    until(lambda: text(gw) == "two", "the second address, long before the TTL of 30 s", 6, 0.1)
+    until(lambda: text(gw) == "two", "the second address, long before the TTL of 30 s", 20, 0.1)
 
 
 def test_a_name_that_appears_later(gateway, dns, pair):
@@ -59,7 +59,7 @@ def test_a_name_that_appears_later(gateway, dns, pair):
     gw = gateway({"web": plain("web.example", f"server.lab:{port}")}, wrapper=dns.wrapper())
     assert http(gw.ports["http"], host="web.example").status == 503
     dns.zone["server.lab"] = ["127.0.0.21"]
-    until(lambda: http(gw.ports["http"], host="web.example").status == 200, "the name is asked for again", 35, 0.2)
+    until(lambda: http(gw.ports["http"], host="web.example").status == 200, "the name is asked for again", 60, 0.2)
 
 
 def test_a_resolver_that_does_not_answer_holds_nothing_up(gateway, dns, pair):
@@ -68,8 +68,8 @@ def test_a_resolver_that_does_not_answer_holds_nothing_up(gateway, dns, pair):
     start = time.monotonic()
     gw = gateway({"web": plain("web.example", servers[0]), "silent": plain("silent.example", f"silent.lab:{port}")}, wrapper=dns.wrapper())
     assert text(gw) == "one"
-    assert time.monotonic() - start < 5
-    assert http(gw.ports["http"], host="silent.example", timeout=15).status == 503
+    assert time.monotonic() - start < 20
+    assert http(gw.ports["http"], host="silent.example").status == 503
     assert text(gw) == "one"
 
 

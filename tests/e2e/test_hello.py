@@ -59,7 +59,7 @@ def test_large_key_share(gw, behind, leaf, server_ca, cutter, extra):
         wire = hello.build(name, **extra)
         assert len(wire) > 16 * 1024
         seen = len(behind.conns)
-        with Client(gw.ports["https"], timeout=20) as client:
+        with Client(gw.ports["https"]) as client:
             sent = b"".join(cutter(wire))
             for piece in cutter(wire):
                 client.send(piece)
@@ -83,7 +83,7 @@ def test_large_key_share(gw, behind, leaf, server_ca, cutter, extra):
 @pytest.mark.parametrize("sent", ["OWN.EXAMPLE", "own.example.", "Own.Example."])
 def test_case_and_trailing_dot(gw, behind, sent):
     seen = len(behind.conns)
-    with Client(gw.ports["https"], timeout=5) as client:
+    with Client(gw.ports["https"]) as client:
         wire = hello.build(sent)
         client.send(wire)
         assert client.exactly(1) == b"\x16"
@@ -97,7 +97,7 @@ def unrecognized(client):
 @pytest.mark.parametrize("name", ["nowhere.example", "a.b.wild.example", "wild.example", None, "192.0.2.1"])
 def test_a_name_no_one_serves_gets_unrecognized_name(gw, behind, name):
     seen = len(behind.conns)
-    with Client(gw.ports["https"], timeout=5) as client:
+    with Client(gw.ports["https"]) as client:
         client.send(hello.build(name))
         assert unrecognized(client)
     assert gw.access(listener="https")["end"] == "no_route"
@@ -113,7 +113,7 @@ def test_a_name_no_one_serves_gets_unrecognized_name(gw, behind, name):
 ])
 def test_a_bad_hello_is_refused(gw, behind, wire):
     seen = len(behind.conns)
-    with Client(gw.ports["https"], timeout=5) as client:
+    with Client(gw.ports["https"]) as client:
         client.send(wire)
         try:
             data = client.rest()
@@ -128,7 +128,7 @@ def test_two_server_names_are_not_a_choice(gw, behind):
     """Two names in a list, or the extension twice, must not let one name be routed and another be served."""
     seen = len(behind.conns)
     for extra in (hello.server_name("web.example"),):
-        with Client(gw.ports["https"], timeout=5) as client:
+        with Client(gw.ports["https"]) as client:
             client.send(hello.build("own.example", extra=extra))
             try:
                 data = client.rest()

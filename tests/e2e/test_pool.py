@@ -37,7 +37,7 @@ def test_a_request_with_a_refused_body_does_not_spoil_the_next(way):
     def answer(request):
         if request.target == "/early":
             request.conn.send(response(400, b"early"))
-            request.conn.wait_gone(3)
+            request.conn.wait_gone()
             return None
         return response(200, b"right")
     way.start(answer, auto_body=False)
@@ -63,7 +63,7 @@ def test_a_half_read_response_is_not_pooled(way):
     def answer(request):
         if request.target == "/long":
             request.conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + b"x" * 500)
-            go.wait(3)
+            go.wait(30)
             try:
                 request.conn.send(b"x" * 500)
             except OSError:
@@ -90,7 +90,7 @@ def test_idle_server_connections_do_not_pile_up(gateway, http_server):
     def one():
         try:
             with Client(gw.ports["http"]) as client:
-                barrier.wait(10)
+                barrier.wait(60)
                 assert client.request().status == 200
         except Exception as error:
             failures.append(error)

@@ -110,7 +110,7 @@ def test_split_at_every_byte(stage, name):
 def test_refused(stage, name):
     gw, web = stage
     before = len(web.requests)
-    with Client(gw.ports["http"], timeout=5) as client:
+    with Client(gw.ports["http"]) as client:
         client.send(BAD[name] + b"GET / HTTP/1.1\r\nHost: web.example\r\n\r\n")
         try:
             assert client.rest() == b""
@@ -123,7 +123,7 @@ def test_a_peer_that_is_not_trusted_may_not_send_it(stage):
     gw, web = stage
     before = len(web.requests)
     for data in (V1, v2()):
-        with Client(gw.ports["http"], source="127.0.0.2", timeout=5) as client:
+        with Client(gw.ports["http"], source="127.0.0.2") as client:
             client.send(data + b"GET / HTTP/1.1\r\nHost: web.example\r\n\r\n")
             try:
                 assert client.rest() == b""

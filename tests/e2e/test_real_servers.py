@@ -97,7 +97,7 @@ def test_openssl_s_client(gw, ca, server_ca):
         for version in ("-tls1_2", "-tls1_3"):
             done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{gw.ports['https']}", "-servername", name, "-CAfile",
                                    root.cert, "-verify_hostname", name, "-verify_return_error", version, "-ign_eof"],
-                                  input=f"GET / HTTP/1.0\r\nHost: {name}\r\n\r\n", capture_output=True, text=True, timeout=20)
+                                  input=f"GET / HTTP/1.0\r\nHost: {name}\r\n\r\n", capture_output=True, text=True, timeout=60)
             assert "Verification: OK" in done.stdout and "HTTP/1.1 " in done.stdout, done.stdout[-2000:] + done.stderr
 
 
@@ -122,7 +122,7 @@ def test_prometheus_behind_edge(gateway, leaf, ca):
         def up():
             reply = json.loads(curl(*base, root + "/api/v1/query", "--data-urlencode", "query=up"))
             return reply["status"] == "success" and [r for r in reply["data"]["result"] if r["value"][1] == "1"]
-        until(up, "Prometheus answers a query about itself", 20, 0.2)
+        until(up, "Prometheus answers a query about itself", 60, 0.2)
         reply = json.loads(curl(*base, "-G", root + "/api/v1/query_range", "--data-urlencode", "query=up", "-d",
                                 f"start={time.time() - 5}&end={time.time()}&step=1"))
         assert reply["status"] == "success"

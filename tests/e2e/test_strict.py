@@ -135,7 +135,7 @@ def test_bad_head(stage, name):
     gw, server = stage
     data, status = BAD[name]
     before = len(server.requests)
-    with Client(gw.ports["http"], timeout=5) as client:
+    with Client(gw.ports["http"]) as client:
         try:
             client.send(data + SMUGGLED)
         except ConnectionError:
@@ -151,7 +151,7 @@ def test_bad_head(stage, name):
 def test_bad_chunked_body(stage, name):
     gw, server = stage
     before = len(server.requests)
-    with Client(gw.ports["http"], timeout=5) as client:
+    with Client(gw.ports["http"]) as client:
         try:
             client.send(CHUNKED + BAD_BODIES[name] + SMUGGLED)
         except ConnectionError:
@@ -173,7 +173,7 @@ def test_bad_chunked_body(stage, name):
 def test_unusual_but_right(stage, data):
     gw, server = stage
     for step in (1, len(data)):
-        with Client(gw.ports["http"], timeout=5) as client:
+        with Client(gw.ports["http"]) as client:
             client.send_bytewise(data, step)
             assert client.response().status == 200
 
@@ -182,7 +182,7 @@ def test_truncated_request_body_is_never_complete_at_the_server(stage):
     gw, server = stage
     for head, part in ((CHUNKED, b"3\r\nabc\r\n"), (post(b"Content-Length: 10\r\n"), b"abc")):
         before, conns = len(server.requests), len(server.conns)
-        with Client(gw.ports["http"], timeout=5) as client:
+        with Client(gw.ports["http"]) as client:
             client.send(head + part).shut()
             try:
                 rest = client.rest()

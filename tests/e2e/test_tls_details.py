@@ -16,7 +16,7 @@ def gw(gateway, http_server, leaf):
     return gateway({"web": edge("web.example", http_server())}, certs={"w.pem": leaf("web.example")})
 
 
-def s_client(gw, *args, send="", timeout=10):
+def s_client(gw, *args, send="", timeout=60):
     return subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{gw.ports['https']}", "-servername", "web.example", *args],
                           input=send, capture_output=True, text=True, timeout=timeout)
 
@@ -41,7 +41,7 @@ def test_renegotiation_is_refused(gw):
     process.stdin.write("R\n")
     process.stdin.flush()
     try:
-        out, _ = process.communicate(timeout=5)
+        out, _ = process.communicate(timeout=40)
     except subprocess.TimeoutExpired:
         process.kill()
         out, _ = process.communicate()
@@ -101,7 +101,7 @@ def test_close_notify_is_sent(gw, ca):
 
 def test_garbage_after_the_hello(gw):
     for junk in (b"\x17\x03\x03\x00\x05hello", b"\x00" * 100, b"GET / HTTP/1.1\r\n\r\n"):
-        with Client(gw.ports["https"], timeout=5) as client:
+        with Client(gw.ports["https"]) as client:
             client.send(hello.real("web.example") + junk)
             try:
                 client.rest()

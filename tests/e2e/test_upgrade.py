@@ -12,6 +12,7 @@ from harness.client import http
 from harness.http_server import response
 from harness.server import pause
 from harness.services import edge, reencrypt
+from harness.wait import until
 
 
 def test_websocket_echo(way):
@@ -58,7 +59,7 @@ def test_websocket_library_through_edge(gateway, leaf, ca, server_ca):
         async def echo(connection, _path=None):
             async for message in connection:
                 await connection.send(message)
-        async with websockets.serve(echo, "127.0.0.1", 0, ssl=server_tls, max_size=None) as server:
+        async with websockets.serve(echo, "127.0.0.1", 0, ssl=server_tls, max_size=None, ping_interval=None) as server:
             stopper = asyncio.Event()
             stop.append((asyncio.get_running_loop(), stopper))
             ready.append(server.sockets[0].getsockname()[1])
@@ -66,7 +67,7 @@ def test_websocket_library_through_edge(gateway, leaf, ca, server_ca):
 
     async def use(port, host):
         async with websockets.connect(f"wss://{host}:{port}/", ssl=ca.client_context(), host="127.0.0.1", port=port,
-                                      server_hostname=host, max_size=None) as connection:
+                                      server_hostname=host, max_size=None, ping_interval=None, open_timeout=60) as connection:
             block = os.urandom(1 << 20)
             for _ in range(64):
                 await connection.send(block)
@@ -78,10 +79,7 @@ def test_websocket_library_through_edge(gateway, leaf, ca, server_ca):
         ready = []
         threads.append(threading.Thread(target=lambda r=ready, c=context: asyncio.run(serve(r, c)), daemon=True))
         threads[-1].start()
-        end = time.monotonic() + 5
-        while not ready and time.monotonic() < end:
-            time.sleep(0.01)
-        ports.append(ready[0])
+        ports.append(until(lambda: ready, "the server listens")[0])
     gw = gateway({"ws": edge(name, f"127.0.0.1:{ports[0]}"),
                   "re": reencrypt("re.example", f"127.0.0.1:{ports[1]}", server_tls={"verify": "none"})},
                  certs={"ws.pem": leaf(name, "re.example")})
@@ -174,10 +172,10 @@ def test_a_tunnel_outlives_the_other_timeouts(way):
         pause(go)
         request.conn.send(b"later")
         return None
-    way.start(answer, timeouts={"client": "500ms", "server": "500ms", "keep_alive": "500ms", "request": "500ms"})
+    way.start(answer, timeouts={"client": "1500ms", "server": "1500ms", "keep_alive": "1500ms", "request": "1500ms"})
     with way.client() as client:
         assert client.request(headers=[("Connection", "upgrade"), ("Upgrade", "custom")]).status == 101
-        time.sleep(1.5)  # longer than each of those timeouts
+        time.sleep(2.2)  # longer than each of those timeouts
         go.set()
         assert client.exactly(5) == b"later"
 

@@ -1,5 +1,6 @@
 """Several servers: shares, stability, retries, names."""
 import collections
+import select
 import threading
 
 import pytest
@@ -10,7 +11,7 @@ from harness.http_server import HttpServer, response
 from harness.ports import free_port
 from harness.server import pause, refused_port
 from harness.services import passthrough, plain, ssh, tcp
-from harness.wait import until
+from harness.wait import PATIENCE, until
 
 
 def named(http_server, *names, **kw):
@@ -41,24 +42,32 @@ def test_round_robin_by_weight(gateway, http_server, workers):
 
 
 def test_least_connections(gateway, http_server):
-    go = threading.Event()
+    go = {"a": threading.Event(), "b": threading.Event()}
 
-    def slow(request):
-        if request.target == "/wait":
-            pause(go)
-        return response(200, "slow")
-    a, b = http_server(slow), named(http_server, "free")[0]
+    def held(name):
+        def answer(request):
+            if request.target == "/wait":
+                pause(go[name])
+            return response(200, name)
+        return answer
+    a, b = http_server(held("a")), http_server(held("b"))
     gw = gateway({"web": plain("test.example", a, b, balance="least-connections")})
-    waiting = []
-    while len(a.requests) < 2:  # two requests sit in `a`
-        client = Client(gw.ports["http"])
+    waiting = [Client(gw.ports["http"]) for _ in range(4)]
+    for count, client in enumerate(waiting, 1):
         client.send_request("GET", "/wait")
-        waiting.append(client)
-        until(lambda: len(a.requests) + len(b.requests) == len(waiting), "the request is somewhere")
-    assert counts(gw, 10) == {"free": 10}
-    go.set()
+        until(lambda: len(a.requests) + len(b.requests) == count, "the request is somewhere")
+    assert len(a.requests) == len(b.requests) == 2
+    go["b"].set()
+    for _ in range(2):
+        ready = select.select([client.sock for client in waiting], [], [], PATIENCE)[0]
+        free = next(client for client in waiting if client.sock in ready)
+        assert free.response().text == "b"
+        free.close()
+        waiting.remove(free)
+    assert counts(gw, 10) == {"b": 10}
+    go["a"].set()
     for client in waiting:
-        client.response()
+        assert client.response().text == "a"
         client.close()
 
 
@@ -152,7 +161,7 @@ def test_a_server_that_comes_back_is_used(gateway, http_server):
     gw = gateway({"web": plain("test.example", f"127.0.0.1:{port}")})
     assert http(gw.ports["http"]).status in (502, 503)
     server = HttpServer(lambda r: response(200, "back"), port=port)
-    until(lambda: http(gw.ports["http"]).status == 200, "the server is used again", 10)
+    until(lambda: http(gw.ports["http"]).status == 200, "the server is used again")
     server.stop()
 
 

@@ -4,6 +4,7 @@ import ssl
 import struct
 
 from . import hello
+from .wait import PATIENCE
 
 
 class Truncated(AssertionError):
@@ -101,7 +102,7 @@ class Stream:
 
 
 class Client(Stream):
-    def __init__(self, port, tls=None, name=None, host="127.0.0.1", timeout=10.0, source=None, before=b"", family=None):
+    def __init__(self, port, tls=None, name=None, host="127.0.0.1", timeout=PATIENCE, source=None, before=b"", family=None):
         """tls: an SSLContext; name: the SNI; before: bytes sent ahead of the TLS handshake (a PROXY header)."""
         if family == "unix":
             sock = socket.socket(socket.AF_UNIX)
@@ -221,7 +222,7 @@ def http(port, target="/", host="test.example", tls=None, method="GET", **kw):
 class MemoryTls:
     """A TLS client whose records go out as the test says: `cutter` gets the first flight and gives the pieces to send."""
 
-    def __init__(self, port, context, name, cutter=None, timeout=10.0):
+    def __init__(self, port, context, name, cutter=None, timeout=PATIENCE):
         self.sock = socket.create_connection(("127.0.0.1", port), timeout)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()

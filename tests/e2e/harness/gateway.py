@@ -13,7 +13,7 @@ import yaml
 
 from . import proc
 from .ports import free_port
-from .wait import until
+from .wait import PATIENCE, until
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 SANITIZER_WORDS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "WARNING: ThreadSanitizer", "runtime error:",
@@ -100,7 +100,7 @@ class Config:
         return command("check", "--config", self.dir)
 
 
-def command(*args, timeout=20, env=None):
+def command(*args, timeout=60, env=None):
     return subprocess.run([require_binary(), *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                           timeout=timeout, env={**os.environ, **(env or {})})
 
@@ -119,7 +119,8 @@ class Gateway(proc.ProcessView):
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notify.bind(self._notify_path)
         self._notify.settimeout(0.05)
-        environment = {**os.environ, "NOTIFY_SOCKET": self._notify_path, **(env or {})}
+        # Where no name server answers, the names that do not exist are given up soon (resolv.conf(5)).
+        environment = {**os.environ, "RES_OPTIONS": "timeout:1 attempts:2", "NOTIFY_SOCKET": self._notify_path, **(env or {})}
         self.process = subprocess.Popen([*wrapper, require_binary(), "run", "--config", config.dir], stdin=subprocess.DEVNULL,
                                         stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment,
                                         pass_fds=pass_fds, preexec_fn=preexec, cwd=config.dir)
@@ -127,7 +128,7 @@ class Gateway(proc.ProcessView):
         self._reader = threading.Thread(target=self._read_log, daemon=True)
         self._reader.start()
         if wait_ready:
-            self.wait_notified(b"READY=1", timeout=20)
+            self.wait_notified(b"READY=1")
             self.idle_fds = self.settled_fds()
 
     def _read_log(self):
@@ -145,14 +146,14 @@ class Gateway(proc.ProcessView):
                     self.records.append(record)
                 self._lock.notify_all()
 
-    def wait_notified(self, word, timeout=10.0):
+    def wait_notified(self, word, timeout=60.0):
         end = time.monotonic() + timeout
         while word not in self._notified:
             try:
                 self._notified += self._notify.recv(4096) + b"\n"
             except socket.timeout:
                 if self.process.poll() is not None:
-                    self._reader.join(2)
+                    self._reader.join(PATIENCE)
                     raise GatewayFailed(f"the gateway ended with {self.process.returncode} before {word.decode()}:\n"
                                         + self.log_text())
                 if time.monotonic() > end:
@@ -162,7 +163,7 @@ class Gateway(proc.ProcessView):
         with self._lock:
             return "\n".join(self.lines[-60:])
 
-    def access(self, timeout=5.0, count=1, **match):
+    def access(self, timeout=PATIENCE, count=1, **match):
         """Waits for `count` access lines with these values and returns the last of them."""
         def found():
             return [r for r in self.records if r.get("type") == "access" and all(r.get(k) == v for k, v in match.items())]
@@ -176,12 +177,12 @@ class Gateway(proc.ProcessView):
         with self._lock:
             return [r for r in self.records if r.get("type") == "access"]
 
-    def wait_log(self, text, timeout=5.0):
+    def wait_log(self, text, timeout=PATIENCE):
         with self._lock:
             if not self._lock.wait_for(lambda: any(text in line for line in self.lines), timeout):
                 raise AssertionError(f"no log line with {text!r}:\n" + "\n".join(self.lines[-40:]))
 
-    def wait_idle(self, timeout=5.0, slack=0):
+    def wait_idle(self, timeout=PATIENCE, slack=0):
         """Client connections gone, descriptors back to what they were when it became ready (plus `slack` for pools)."""
         listening = set(self.ports.values())
         until(lambda: not [c for c in self.connections() if c.local_port in listening],
@@ -190,14 +191,14 @@ class Gateway(proc.ProcessView):
               lambda: f"{self.fd_count()} descriptors, {self.idle_fds} at the start: {self.connections()}", timeout)
         until(lambda: self.pipe_count() <= 64, lambda: f"{self.pipe_count()} ends of pipes", timeout)
 
-    def wait_no_server_connection(self, *ports, timeout=5.0):
+    def wait_no_server_connection(self, *ports, timeout=PATIENCE):
         until(lambda: not [c for c in self.connections() if c.remote_port in ports],
               lambda: f"connections to servers are still open: {self.connections()}", timeout)
 
     def signal(self, number=signal.SIGTERM):
         self.process.send_signal(number)
 
-    def stop(self, expect=0, timeout=15.0):
+    def stop(self, expect=0, timeout=60.0):
         if self.process.poll() is None:
             self.signal()
         try:
@@ -206,7 +207,7 @@ class Gateway(proc.ProcessView):
             self.process.kill()
             self.process.wait()
             code = "still running after SIGTERM"
-        self._reader.join(5)
+        self._reader.join(PATIENCE)
         self._notify.close()
         text = "\n".join(self.lines)
         for word in SANITIZER_WORDS:

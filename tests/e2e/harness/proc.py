@@ -3,6 +3,16 @@ import collections
 import os
 import time
 
+from .wait import PATIENCE
+
+def kernel_room():
+    """How much the kernel may hold of one transfer: the buffers of the two connections, as large as they may grow."""
+    def most(name):
+        with open(f"/proc/sys/net/ipv4/tcp_{name}") as f:
+            return int(f.read().split()[2])
+    return 2 * (most("rmem") + most("wmem"))
+
+
 Connection = collections.namedtuple("Connection", "local_port remote_port state")
 _STATES = {"01": "ESTABLISHED", "02": "SYN_SENT", "04": "FIN_WAIT1", "05": "FIN_WAIT2", "08": "CLOSE_WAIT", "09": "LAST_ACK"}
 
@@ -27,13 +37,25 @@ class ProcessView:
         return out
 
     def settled_fds(self):
-        """fd_count() once it stands still: worker threads may still be opening their own when readiness is told."""
-        same, last = 0, -1
+        """fd_count() once it stands still: worker threads may still be opening their own when readiness is told. On a busy
+        machine they may not even have run yet, so all threads must be asleep as well."""
+        same, last, end = 0, -1, time.monotonic() + PATIENCE
         while same < 3:
             count = self.fd_count()
-            same, last = (same + 1, count) if count == last else (0, count)
+            resting = self._all_asleep() or time.monotonic() > end
+            same, last = (same + 1, count) if count == last and resting else (0, count)
             time.sleep(0.01)
         return last
+
+    def _all_asleep(self):
+        for thread in os.listdir(f"/proc/{self.pid}/task"):
+            try:
+                with open(f"/proc/{self.pid}/task/{thread}/stat") as f:
+                    if f.read().rsplit(")", 1)[1].split()[0] != "S":
+                        return False
+            except OSError:  # ended meanwhile
+                return False
+        return True
 
     def _inodes(self):
         return {target[8:-1] for target in self._targets() if target.startswith("socket:[")}

@@ -22,7 +22,7 @@ class Process:
         with open(self.log_path) as f:
             return f.read()[-4000:]
 
-    def wait_port(self, port, timeout=15):
+    def wait_port(self, port, timeout=60):
         def answers():
             assert self.process.poll() is None, f"it ended: {self.log()}"
             try:
@@ -35,7 +35,7 @@ class Process:
     def stop(self):
         self.process.terminate()
         try:
-            self.process.wait(10)
+            self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -107,10 +107,10 @@ class Prometheus(Process):
                 return urllib.request.urlopen(f"http://{self.address}/-/ready", timeout=2).status == 200
             except OSError:
                 return False
-        until(ready, self.log, 30, 0.05)
+        until(ready, self.log, 60, 0.05)
 
 
-def curl(*args, timeout=60):
+def curl(*args, timeout=120):
     """curl without any configuration of the user's; returns its output. -f and an exit code of 0 are the default."""
     done = subprocess.run(["curl", "-q", "-sS", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout)
     assert done.returncode == 0, f"curl {args}: {done.returncode} {done.stderr.decode()}"

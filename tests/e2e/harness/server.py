@@ -1,4 +1,5 @@
 """Servers to put behind the gateway: a thread per connection, scripted by a function."""
+import select
 import socket
 import ssl
 import struct
@@ -6,7 +7,7 @@ import threading
 import time
 
 from .client import Stream, Truncated, reset
-from .wait import until
+from .wait import PATIENCE, until
 
 
 class Conn(Stream):
@@ -33,7 +34,7 @@ class Conn(Stream):
     def close(self):
         self.sock.close()
 
-    def wait_gone(self, timeout=5.0):
+    def wait_gone(self, timeout=PATIENCE):
         """Reads until the peer ends it; True for an RST, False for a FIN."""
         self.sock.settimeout(timeout)
         try:
@@ -93,7 +94,7 @@ def read_proxy(sock):
 class Server:
     """handler(conn) runs once per connection; errors of the peer's making end it quietly, others are kept in `errors`."""
 
-    def __init__(self, handler=None, tls=None, proxy=False, host="127.0.0.1", port=0, path=None, timeout=20.0, backlog=512):
+    def __init__(self, handler=None, tls=None, proxy=False, host="127.0.0.1", port=0, path=None, timeout=60.0, backlog=512):
         if handler:
             self.handler = handler
         self.tls, self.proxy, self.timeout = tls, proxy, timeout
@@ -161,7 +162,7 @@ class Server:
             except OSError:
                 pass
 
-    def conn(self, index=0, timeout=5.0):
+    def conn(self, index=0, timeout=PATIENCE):
         """The connection with this number, once it has come."""
         until(lambda: len(self.conns) > index, f"the server at {self.address} saw {len(self.conns)} connections", timeout)
         return self.conns[index]
@@ -205,7 +206,26 @@ def refused_port():
 _held = []
 
 
-def pause(event, timeout=10.0):
+class FullListener:
+    """A listener whose backlog is full: it answers no SYN, so that a connect neither succeeds nor fails."""
+
+    def __init__(self):
+        self._full = socket.socket()
+        self._full.bind(("127.0.0.1", 0))
+        self._full.listen(0)
+        self.address = "127.0.0.1:%d" % self._full.getsockname()[1]
+        self._fillers = [socket.socket() for _ in range(3)]
+        for filler in self._fillers:
+            filler.setblocking(False)
+            filler.connect_ex(self._full.getsockname())
+        assert select.select([self._full], [], [], PATIENCE)[0], "the one place is taken"
+
+    def close(self):
+        for one in (*self._fillers, self._full):
+            one.close()
+
+
+def pause(event, timeout=PATIENCE):
     """Blocks a handler until the test sets the event."""
     if not event.wait(timeout):
         raise Truncated("the test never went on")

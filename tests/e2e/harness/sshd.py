@@ -30,7 +30,7 @@ class Sshd:
         self.process = subprocess.Popen([shutil.which("sshd") or "/usr/sbin/sshd", "-D", "-e", "-f", os.path.join(self.dir, "config")],
                                         stderr=open(os.path.join(self.dir, "log"), "w"), stdin=subprocess.DEVNULL)
         atexit.register(self.process.kill)  # where a failed test did not stop it
-        until(self._answers, self.log, 10)
+        until(self._answers, self.log)
 
     def log(self):
         with open(os.path.join(self.dir, "log")) as f:
@@ -45,7 +45,7 @@ class Sshd:
 
     def ssh_command(self):
         return (f"ssh -i {self.key} -o IdentitiesOnly=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile={self.dir}/known "
-                "-o LogLevel=ERROR -o ConnectTimeout=10 -F none")
+                "-o LogLevel=ERROR -o ConnectTimeout=60 -F none")
 
     def environment(self):
         return {**os.environ, "GIT_SSH_COMMAND": self.ssh_command(), "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_TERMINAL_PROMPT": "0",
@@ -65,11 +65,11 @@ class Sshd:
 
     def git(self, *args, cwd=None):
         done = subprocess.run(["git", *args], cwd=cwd, env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              text=True, timeout=60)
+                              text=True, timeout=120)
         assert done.returncode == 0, f"git {args}: {done.stdout}\n{self.log()}"
         return done.stdout
 
     def stop(self):
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(60)
         shutil.rmtree(self.dir, ignore_errors=True)
