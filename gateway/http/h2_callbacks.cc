@@ -327,7 +327,7 @@ int H2Callbacks::send_data(nghttp2_session* session, nghttp2_frame* frame, const
 
 int H2Callbacks::on_stream_close(nghttp2_session* session, int32_t id, uint32_t code, void* user) {
   H2Session& self = session_of(user);
-  --self.streams_;
+  if (self.streams_ != 0) --self.streams_;  // 0 after close_all()
   if (self.server() && self.closed_.find(id) == H2ClosedStreams::How::unknown)
     self.closed_.add(id, H2ClosedStreams::How::over);
   if (code == NGHTTP2_NO_ERROR) self.resets_.take(self.limits_.resets, self.now_ms_, -0.5);

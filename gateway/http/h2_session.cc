@@ -188,7 +188,8 @@ bool H2Session::admit_stream(int32_t id) {
 // After nghttp2 has seen the frame, all of it.
 bool H2Session::settle(const H2Frame& frame) {
   if (frames_.in_section()) return true;
-  if (!heard_ && gone_quiet()) {
+  const bool heard = heard_;
+  if (!heard && gone_quiet()) {
     failed_ = true;
     failure_ = what_failed(frame.type);
     failure_code_ = likely_code(frame.type, last_error_);
@@ -207,7 +208,7 @@ bool H2Session::settle(const H2Frame& frame) {
     case H2Type::data:
       // One byte of padding length and no content is empty too.
       if (!data_seen_ && frame.length <= 256 && !frame.has(kH2EndStream)) charge_control(1);
-      if (!heard_)
+      if (!heard)
         if (auto* stream = static_cast<H2Stream*>(nghttp2_session_get_stream_user_data(session_, frame.stream));
             stream != nullptr && !stream->resetting_) {
           // Over its window, or more than Content-Length: nghttp2 has reset it.
@@ -419,6 +420,7 @@ void H2Session::close_all() {
     detach(stream);
     owner_.h2_closed(stream, H2Code::internal_error, false);
   }
+  streams_ = 0;
 }
 
 // --- Streams.
