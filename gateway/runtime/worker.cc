@@ -2,12 +2,20 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <csignal>
 
 #include "base/log.h"
 #include "net/socket.h"
 
 namespace sallyport {
+namespace {
+
+// Of HTTP/1.1 connections to one server, from one of so many workers: together they stay below the 768 that nginx takes
+// in its package's configuration.
+size_t soft_limit(unsigned workers) noexcept { return std::clamp<size_t>(512 / std::max(1U, workers), 32, 512); }
+
+}  // namespace
 
 Worker::Worker(unsigned number, GatewayLimits& limits, Hooks hooks)
     : number_(number),
@@ -17,7 +25,7 @@ Worker::Worker(unsigned number, GatewayLimits& limits, Hooks hooks)
       access_log_(true),
       exchanges_(io_.chunks),
       context_{io_, access_log_, counters_, exchanges_, {}, {}},
-      upstream_context_{&io_, &tls_sessions_, hooks_.connect_failed} {
+      upstream_context_{&io_, &tls_sessions_, hooks_.connect_failed, soft_limit(limits.workers)} {
   loop_.at_turn_end([this] { end_of_turn(); });
 }
 

@@ -18,6 +18,7 @@ namespace sallyport {
 // Bounds of the whole gateway, shared by the workers, touched once a connection.
 struct GatewayLimits {
   uint32_t max_connections = 0;
+  unsigned workers = 1;
   std::atomic<uint32_t> connections{0};
 };
 

@@ -32,6 +32,8 @@ std::optional<Result<ServerConnection>> Connector::start(WorkerUpstream& upstrea
 void Connector::cancel() noexcept {
   deadline_.disarm();
   static_cast<ListHook<H2Pool::Waiter>&>(*this).unlink();
+  static_cast<ListHook<Gate::Waiter>&>(*this).unlink();
+  seat_.release();
   static_cast<ListHook<Runnable>&>(*this).unlink();
   end_dial(nullptr);
   transport_.reset();
@@ -87,11 +89,23 @@ bool Connector::find_connection(std::optional<Result<ServerConnection>>& found) 
       return true;
     }
   }
-  if (pooled_ && upstream.protocol != config::HttpProtocol::h2) {
+  bool http1 = pooled_ && upstream.protocol != config::HttpProtocol::h2;
+  // Whether the server speaks HTTP/2 is not known before it has been asked: a dial brings that to light.
+  bool gated = http1 && (!h2 || upstream_->h2_pools[index_]->only_http1());
+  if (gated && !seat_) {
+    Gate& gate = *upstream_->gates[index_];
+    seat_ = gate.try_take();
+    if (!seat_) {
+      gate.wait(*this);
+      return true;
+    }
+  }
+  if (http1) {
     if (auto idle = upstream_->pools[index_]->take(name, generation_, must_be_alive_)) {
       ServerConnection connection;
       connection.transport = std::move(idle);
       connection.load = std::move(load_);
+      connection.seat = std::move(seat_);
       connection.endpoint = index_;
       connection.generation = generation_;
       connection.reused = true;
@@ -120,6 +134,11 @@ void Connector::end_dial(const Error* error) {
 void Connector::on_dialed(const Error* error) {
   dial_failed_ = error != nullptr;
   if (error != nullptr) error_ = *error;
+  upstream_->context.io->loop.run_soon(*this);
+}
+
+void Connector::on_seat(Gate::Seat seat) {
+  seat_ = std::move(seat);
   upstream_->context.io->loop.run_soon(*this);
 }
 
@@ -152,6 +171,7 @@ void Connector::on_run() {
 
 void Connector::attempt_failed() {
   transport_.reset();
+  seat_.release();
   deadline_.disarm();
   if (index_ < 64) tried_ |= Tried{1} << index_;
   Endpoint& endpoint = *upstream_->upstream.endpoints[index_];
@@ -241,6 +261,7 @@ bool Connector::take_connection(ServerConnection& connection) {
     connection.h2 = &upstream_->h2_pools[index_]->adopt(std::move(transport_), key_, generation_);
   } else {
     connection.transport = std::move(transport_);
+    connection.seat = std::move(seat_);
   }
   end_dial(nullptr);
   return true;

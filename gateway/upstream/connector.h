@@ -7,6 +7,7 @@
 
 #include "net/loop.h"
 #include "transport/transport.h"
+#include "upstream/gate.h"
 #include "upstream/h2_pool.h"
 #include "upstream/worker_upstream.h"
 
@@ -40,6 +41,7 @@ struct ServerConnection {
   TransportPtr transport;      // null with h2
   H2Connection* h2 = nullptr;  // the request becomes a stream of it: to be opened at once, for it is the pool's
   LoadTicket load;
+  Gate::Seat seat;          // of pooled HTTP/1.1 connections
   size_t endpoint = 0;      // index in the upstream
   uint32_t generation = 0;  // the endpoint's when it was connected
   bool reused = false;
@@ -58,7 +60,11 @@ struct ConnectOptions {
 };
 
 // Owned by a flow; one attempt to get a connection at a time. Destroying it cancels.
-class Connector final : public IoHandler, private Deadline::Owner, private H2Pool::Waiter, private Runnable {
+class Connector final : public IoHandler,
+                        private Deadline::Owner,
+                        private H2Pool::Waiter,
+                        private Gate::Waiter,
+                        private Runnable {
  public:
   class Owner {
    public:
@@ -85,6 +91,7 @@ class Connector final : public IoHandler, private Deadline::Owner, private H2Poo
   void on_io() override;
   void on_deadline(Deadline& which) override;
   void on_dialed(const Error* error) override;
+  void on_seat(Gate::Seat seat) override;
   void on_run() override;
   bool may_be_h2() const noexcept;
   // A connection that is there already, or the place in a queue for one: true if there is no need to connect.
@@ -109,6 +116,7 @@ class Connector final : public IoHandler, private Deadline::Owner, private H2Poo
   bool must_be_alive_ = false;
   bool http_ = false;
   bool only_http1_ = false;
+  Gate::Seat seat_;
   bool dial_failed_ = false;            // the one that was waited for: error_ tells
   std::string key_;                     // of the H2Pool
   std::unique_ptr<H2Pool::Dial> dial_;  // others may be waiting for this attempt

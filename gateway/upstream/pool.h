@@ -15,7 +15,7 @@ namespace sallyport {
 class Pool {
  public:
   static constexpr std::chrono::milliseconds kIdle{30'000};
-  static constexpr size_t kMost = 128;
+  static constexpr size_t kMost = 512;  // not below the soft limit of Gate: what comes free together is kept
 
   explicit Pool(Loop& loop) noexcept : loop_(&loop) {}
   ~Pool();

@@ -8,6 +8,7 @@
 #include "transport/transport.h"
 #include "transport/upstream_sessions.h"
 #include "upstream/balancer.h"
+#include "upstream/gate.h"
 #include "upstream/h2_pool.h"
 #include "upstream/pool.h"
 #include "upstream/upstream.h"
@@ -20,6 +21,7 @@ struct UpstreamContextOfWorker {
   UpstreamSessions* tls_sessions;
   // Called when a connect failed: the resolver looks the name up again. Any cost is the control thread's.
   std::function<void(Endpoint&)> connect_failed;
+  size_t soft_limit = 256;  // of HTTP/1.1 connections to one server, see Gate
 };
 
 struct WorkerUpstream {
@@ -27,6 +29,7 @@ struct WorkerUpstream {
       : upstream(the_upstream), context(the_context), balancer(the_upstream, seed) {
     for (size_t i = 0; i < upstream.endpoints.size(); ++i) {
       pools.push_back(std::make_unique<Pool>(context.io->loop));
+      gates.push_back(std::make_unique<Gate>(context.io->loop, context.soft_limit));
       if (upstream.protocol != config::HttpProtocol::http1) h2_pools.push_back(std::make_unique<H2Pool>(*context.io));
     }
   }
@@ -34,6 +37,7 @@ struct WorkerUpstream {
   UpstreamContextOfWorker& context;
   Balancer balancer;
   std::vector<std::unique_ptr<Pool>> pools;       // one per endpoint
+  std::vector<std::unique_ptr<Gate>> gates;       // likewise
   std::vector<std::unique_ptr<H2Pool>> h2_pools;  // likewise; none where only HTTP/1.1 is spoken
 };
 

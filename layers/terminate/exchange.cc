@@ -297,6 +297,7 @@ void Exchange::release() {
   leg_ = nullptr;
   ServerConnection connection = h1_leg_.detach();
   if (pin_) {
+    connection.seat.release();
     pinned_ = std::move(connection);
     return;
   }

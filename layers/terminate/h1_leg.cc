@@ -98,6 +98,7 @@ bool H1Leg::pump() {
 }
 
 bool H1Leg::switch_protocols(Bytes rest) {
+  connection_.seat.release();  // it will not come free for other requests
   owner_.leg_upgraded(rest);
   if (!attached()) return false;
   raw_ = true;
