@@ -9,7 +9,7 @@ import pytest
 from harness.client import Client, http
 from harness.gateway import Config
 from harness.http_server import header, response
-from harness.ports import free_port
+from harness.ports import free_port, has_ipv6
 from harness.server import banner
 from harness.services import plain, ssh, tcp
 from harness.wait import until
@@ -31,14 +31,14 @@ def test_a_bare_port_is_both_families(gateway, http_server):
     port = free_port()
     gateway(config=with_bind(f":{port}", {"web": plain("a.example", http_server())}))
     assert header(ask("127.0.0.1", port), "x-forwarded-for") == "127.0.0.1", "not a mapped IPv6 address"
-    assert header(ask("::1", port), "x-forwarded-for") == "::1"
+    assert not has_ipv6() or header(ask("::1", port), "x-forwarded-for") == "::1"
 
 
 def test_several_binds_of_a_listener(gateway, http_server, tmp_path):
     ports, path = [free_port(), free_port()], str(tmp_path / "s")
     gateway(config=with_bind([f"127.0.0.1:{ports[0]}", f"[::1]:{ports[1]}", f"unix:{path}"], {"web": plain("a.example", http_server())}))
     assert ask("127.0.0.1", ports[0]).status == 200
-    assert ask("::1", ports[1]).status == 200
+    assert not has_ipv6() or ask("::1", ports[1]).status == 200
     with Client(path, family="unix") as client:
         assert client.request(host="a.example").status == 200
 

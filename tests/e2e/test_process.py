@@ -74,6 +74,9 @@ def _copy(config):
 def test_a_low_port_without_the_capability(gateway, tmp_path):
     if os.geteuid() != 0:
         pytest.skip("needs root to drop to another user")
+    with open("/proc/sys/net/ipv4/ip_unprivileged_port_start") as f:
+        if int(f.read()) <= 81:
+            pytest.skip("in this container every user may bind low ports")
     made = Config()
     made.settings["listeners"]["http"] = {"bind": "127.0.0.1:81"}
     made.settings["listeners"]["https"] = "off"
@@ -139,6 +142,7 @@ def test_drain_closes_idle_connections_and_says_close(way):
         until(lambda: len(way.server.requests) == 2, "both requests")
         way.gw.signal(signal.SIGTERM)
         assert idle.gone()
+        until(lambda: _refuses(way.port), "both workers know")
         go.set()
         reply = busy.response()
         assert (reply.status, reply.get("connection", "").lower()) == (200, "close")

@@ -8,7 +8,7 @@ import pytest
 from harness import hello
 from harness.client import Client, http
 from harness.http_server import HttpServer, response
-from harness.ports import free_port
+from harness.ports import free_port, has_ipv6
 from harness.server import pause, refused_port
 from harness.services import passthrough, plain, ssh, tcp
 from harness.wait import PATIENCE, until
@@ -145,10 +145,10 @@ def test_a_name_that_does_not_resolve_is_503_for_that_service_only(gateway, http
 
 
 def test_names_and_addresses(gateway, http_server, tmp_path):
-    v4, v6 = named(http_server, "v4")[0], named(http_server, "v6", host="::1")[0]
+    v4, v6 = named(http_server, "v4")[0], named(http_server, "v6", host="::1" if has_ipv6() else "127.0.0.1")[0]
     path = str(tmp_path / "s")
     unix = HttpServer(lambda r: response(200, "unix"), path=path)
-    gw = gateway({"name": plain("name.example", f"localhost:{v4.port}"), "v6": plain("v6.example", f"[::1]:{v6.port}"),
+    gw = gateway({"name": plain("name.example", f"localhost:{v4.port}"), "v6": plain("v6.example", v6),
                   "unix": plain("unix.example", f"unix:{path}")})
     for name in ("v6", "unix"):
         assert http(gw.ports["http"], host=f"{name}.example").text == name

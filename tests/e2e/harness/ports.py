@@ -38,6 +38,16 @@ def _bindable(port):
     return True
 
 
+def has_ipv6():
+    """Whether this machine has ::1; some containers do not."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+        return True
+    except OSError:
+        return False
+
+
 def free_port():
     global _file
     if _file is None:
