@@ -6,6 +6,10 @@ UNIT_DIR ?= /etc/systemd/system
 IMAGE ?= localhost/sallyport
 PYTEST_FLAGS ?=
 PYTEST = $(PYTHON) -m pytest $(PYTEST_FLAGS)
+# Side by side, as most tests wait most of the time; a test that hangs fails by itself.
+E2E = $(PYTHON) -m pytest -n $(E2E_JOBS) --timeout $(E2E_TIMEOUT) $(PYTEST_FLAGS) tests/e2e
+E2E_JOBS ?= 2
+E2E_TIMEOUT ?= 300
 BENCH_FLAGS ?=
 
 .DEFAULT_GOAL := build
@@ -50,16 +54,17 @@ unit: test-packages build/release/build.ninja
 
 # The summary of pytest is the last thing this prints.
 e2e: test-packages build
-	SALLYPORT_BINARY=$(CURDIR)/build/release/sallyport $(PYTEST) tests/e2e
+	SALLYPORT_BINARY=$(CURDIR)/build/release/sallyport $(E2E)
 
 test: unit
 	@$(MAKE) --no-print-directory e2e
 
+test-asan test-tsan: E2E_TIMEOUT = 1200
 test-asan test-tsan: test-%: test-packages
 	cmake --preset $*
 	ninja -C build/$* -j$(JOBS)
 	$(SANITIZER_OPTIONS) ctest --test-dir build/$* --output-on-failure -j$(JOBS)
-	$(SANITIZER_OPTIONS) SALLYPORT_BINARY=$(CURDIR)/build/$*/sallyport $(PYTEST) tests/e2e
+	$(SANITIZER_OPTIONS) SALLYPORT_BINARY=$(CURDIR)/build/$*/sallyport $(E2E)
 
 SANITIZER_OPTIONS := ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 \
   UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=second_deadlock_stack=1
