@@ -37,11 +37,15 @@ def test_old_versions_are_refused_with_an_alert(gateway, http_server, leaf, vers
     assert gw.access(end="tls_error")["sni"] == "web.example"
 
 
-@pytest.mark.parametrize("offered, chosen", [(["http/1.1"], "http/1.1"), (["h2", "http/1.1"], "http/1.1"), (["http/1.1", "h2"], "http/1.1"),
-                                             (None, None), (["h2"], ssl.SSLError), (["spdy/3"], ssl.SSLError)])
-def test_alpn_of_an_http_service(gateway, http_server, leaf, offered, chosen):
-    """RFC 7301: no overlap ends the handshake; no offer is HTTP/1.1."""
-    gw = gateway({"web": edge("web.example", http_server())}, certs={"w.pem": leaf("web.example")})
+@pytest.mark.parametrize("http2", [True, False], ids=["http2", "http2-off"])
+@pytest.mark.parametrize("offered, chosen", [(["http/1.1"], "http/1.1"), (["h2", "http/1.1"], "h2"), (["http/1.1", "h2"], "h2"),
+                                             (None, None), (["h2"], "h2"), (["spdy/3"], ssl.SSLError)])
+def test_alpn_of_an_http_service(gateway, http_server, leaf, offered, chosen, http2):
+    """RFC 7301: the gateway's order counts; no overlap ends the handshake; no offer is HTTP/1.1."""
+    if chosen == "h2" and not http2:
+        chosen = "http/1.1" if "http/1.1" in offered else ssl.SSLError
+    gw = gateway({"web": edge("web.example", http_server())}, certs={"w.pem": leaf("web.example")},
+                 listeners={} if http2 else {"https": {"http2": "off"}})
     if chosen is ssl.SSLError:
         with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
             Client(gw.ports["https"], tls=client_context(alpn=offered), name="web.example")
@@ -49,6 +53,8 @@ def test_alpn_of_an_http_service(gateway, http_server, leaf, offered, chosen):
         return
     with Client(gw.ports["https"], tls=client_context(alpn=offered), name="web.example") as client:
         assert client.sock.selected_alpn_protocol() == chosen
+        if chosen == "h2":
+            return
         assert client.request(host="web.example").status == 200
 
 

@@ -1,5 +1,6 @@
 """The first bytes decide where a connection goes, not the port."""
 import ssl
+import socket
 import struct
 import time
 
@@ -148,7 +149,7 @@ def read_frames(client):
 @pytest.mark.parametrize("step", [1, 24])
 def test_cleartext_h2_is_told_to_use_http1(gateway, http_server, step):
     server = http_server()
-    gw = gateway({"web": plain("web.example", server)})
+    gw = gateway({"web": plain("web.example", server)}, listeners={"http": {"http2": "off"}})
     with Client(gw.ports["http"]) as client:
         client.send_bytewise(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", step).send(b"\0\0\0\4\0\0\0\0\0")
         frames = read_frames(client)
@@ -156,6 +157,19 @@ def test_cleartext_h2_is_told_to_use_http1(gateway, http_server, step):
     goaway = [payload for kind, payload in frames if kind == 7]
     assert goaway and struct.unpack("!I", goaway[0][4:8])[0] == 0xD, "HTTP_1_1_REQUIRED"
     assert not server.conns
+
+
+@pytest.mark.parametrize("step", [1, 24])
+def test_the_cleartext_preface_of_http2_is_known_however_it_is_cut(gateway, http_server, step):
+    gw = gateway({"web": plain("web.example", http_server())})
+    with Client(gw.ports["http"]) as client:
+        client.send_bytewise(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", step).send(b"\0\0\0\4\0\0\0\0\0")
+        client.send(b"\0\0\x08\6\0\0\0\0\0" + b"12345678")  # PING
+        client.sock.shutdown(socket.SHUT_WR)
+        frames = read_frames(client)
+    assert frames[0][0] == 4 and (4, b"") in frames, "SETTINGS, and the answer to ours"
+    assert (6, b"12345678") in frames
+    assert not any(struct.unpack("!I", payload[4:8])[0] for kind, payload in frames if kind == 7), "no error"
 
 
 def test_http_request_in_single_bytes(gateway, http_server):
