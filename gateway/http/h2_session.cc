@@ -303,7 +303,10 @@ void H2Session::respond(H2Stream& stream, const ResponseHead& response, bool end
   list_response(list_, response);
   const auto fields = H2Callbacks::name_values(list_);
   const nghttp2_data_provider provider = H2Callbacks::data_provider();
-  if (ended) stream.end_queued_ = true;
+  if (ended) {
+    drop_output(stream);
+    stream.end_queued_ = true;
+  }
   if (nghttp2_submit_response(session_, stream.id_, fields.data(), fields.size(), ended ? nullptr : &provider) != 0)
     reset(stream, H2Code::internal_error);
 }

@@ -450,6 +450,14 @@ TEST_CASE("h2 session: what is done to a stream after its end is ignored") {
   exchange(client, server);
   CHECK(server.stream(1).body.empty());
   CHECK(server.stream(1).request_head.body == Body::none);
+  // Before: a response that has ended drops what was queued for it.
+  server.session.send(server.stream(1), as_bytes("b"));
+  server.session.respond(server.stream(1), response(204, Body::none), true);
+  CHECK(server.stream(1).pending() == 0);
+  CHECK(server.session.buffered() == 0);
+  exchange(client, server);
+  CHECK(done.closed);
+  CHECK(done.body.empty());
 }
 
 TEST_CASE("h2 session: HEAD, trailers alone, trailers of nothing, CONNECT") {
