@@ -138,7 +138,7 @@ bool H2FrameScan::check(bool server, H2Code& code, const char*& why) noexcept {
     case H2Type::priority_update:  // RFC 9218 section 7.1
       if (!server) return protocol_error("PRIORITY_UPDATE from a server");
       if (frame_.length < 4) return size_error("PRIORITY_UPDATE too short");
-      return frame_.subject != 0 || protocol_error("PRIORITY_UPDATE of stream 0");
+      return frame_.subject % 2 != 0 || protocol_error("PRIORITY_UPDATE of no request");
     default: return true;
   }
 }
