@@ -37,6 +37,7 @@ class Stream:
         self.length = None        # its Content-Length
         self.sent = 0
         self.bodiless = False     # an answer to HEAD, 204, 304
+        self.answered = False     # client: the server has ended it
 
 
 class Audit:
@@ -87,6 +88,8 @@ class Audit:
             self.unacked.append(frame.values)
         elif kind == HEADERS and self.server and frame.stream % 2 and frame.stream not in self.streams:
             self.streams[frame.stream] = Stream(self.first_window)
+        elif kind in (HEADERS, DATA) and not self.server and frame.stream in self.streams:
+            self.streams[frame.stream].answered |= frame.has(END_STREAM)
         elif kind == RST_STREAM and frame.stream in self.streams:
             self.streams[frame.stream].reset = True
         elif kind == WINDOW_UPDATE and size == 4:
@@ -229,7 +232,6 @@ class Audit:
         if self.concurrent is not None and len(active) >= self.concurrent:
             raise Violation("5.1.2", f"{len(active)} streams are active")
         self.streams[frame.stream] = Stream(self.first_window)
-        self.streams[frame.stream].answered = False
 
     def _continuation(self, frame):
         if not self.head:

@@ -16,8 +16,9 @@ from .h2_frames import (ACK, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, HOS
                         SETTINGS_ACK, WINDOW_UPDATE, Code, Frame, data, headers, name_of, ping, request, settings,
                         window)
 from .server import Server
+from .wait import PATIENCE
 
-DEADLINE = 5.0  # for what must come; it is waited for in full only when a test fails
+DEADLINE = PATIENCE  # for what must come; it is waited for in full only when a test fails
 
 
 class Ended(Truncated):
@@ -289,9 +290,12 @@ class ServerPeer(Peer):
         self.buffer = self.buffer[len(PREFACE):]
         return self
 
-    def request(self, timeout=20.0):
-        """The next request's HEADERS frame, complete."""
-        frame = self.wait(lambda f: f.kind == HEADERS and f.stream > self.answered, "a request", timeout)
+    def request(self, timeout=DEADLINE):
+        """The next request's HEADERS frame, complete. That none comes ends the script: nobody has to ask."""
+        try:
+            frame = self.wait(lambda f: f.kind == HEADERS and f.stream > self.answered, "a request", timeout)
+        except Silent as error:
+            raise Ended(str(error)) from None
         while frame.fields is None:
             self.frame()
         self.answered = frame.stream
@@ -320,7 +324,7 @@ def never_closes(peer):
     """Keeps a connection until the gateway ends it."""
     try:
         while True:
-            peer.frame(20)
+            peer.frame()
     except (Ended, Silent):
         pass
 
