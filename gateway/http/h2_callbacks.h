@@ -17,6 +17,9 @@ struct H2Callbacks {
   // RFC 9218 section 4: changes what the text names, leaves the rest.
   static void merge_priority(std::string_view text, uint8_t& urgency, bool& incremental) noexcept;
 
+  // The code of an error of the connection: nghttp2 does not tell before its GOAWAY is framed. error: of nghttp2, or 0.
+  static H2Code likely_code(H2Type type, int error) noexcept;
+
  private:
   static H2Stream* find(nghttp2_session* session, int32_t id);
   static int on_begin_headers(nghttp2_session* session, const nghttp2_frame* frame, void* user);

@@ -10,63 +10,16 @@ namespace {
 
 // What streams may hold together before the connection's window waits for them: see consume().
 constexpr size_t kMostHeld = 4 * 1024 * 1024;
+constexpr uint32_t kMostWindow = 0x7fffffff;  // RFC 9113 section 6.9.1
 constexpr uint32_t kWideWindow = 1024 * 1024;
 constexpr uint32_t kWideStreams = 4;
 constexpr uint32_t kSectionFrames = 9;  // HEADERS and eight CONTINUATION
-constexpr uint32_t kLeastSectionBytes = 64 * 1024;
+constexpr uint64_t kLeastSectionBytes = 64 * 1024;
 constexpr uint32_t kMostStreams = 1000;  // at once, on a connection to a server that sets no limit
 
 nghttp2_settings_entry setting(int32_t id, uint32_t value) noexcept { return {id, value}; }
 
-// nghttp2 does not say before its GOAWAY is framed.
-H2Code likely_code(H2Type type, int error) noexcept {
-  switch (error) {
-    case NGHTTP2_ERR_STREAM_CLOSED: return H2Code::stream_closed;
-    case NGHTTP2_ERR_FLOW_CONTROL: return H2Code::flow_control_error;
-    case NGHTTP2_ERR_HEADER_COMP: return H2Code::compression_error;
-    case NGHTTP2_ERR_FRAME_SIZE_ERROR: return H2Code::frame_size_error;
-    case 0: break;
-    default: return H2Code::protocol_error;
-  }
-  if (type == H2Type::headers || type == H2Type::continuation) return H2Code::compression_error;
-  return type == H2Type::data ? H2Code::flow_control_error : H2Code::protocol_error;
-}
-
 }  // namespace
-
-const char* name_of(H2Code code) noexcept {
-  switch (code) {
-    case H2Code::no_error: return "NO_ERROR";
-    case H2Code::protocol_error: return "PROTOCOL_ERROR";
-    case H2Code::internal_error: return "INTERNAL_ERROR";
-    case H2Code::flow_control_error: return "FLOW_CONTROL_ERROR";
-    case H2Code::settings_timeout: return "SETTINGS_TIMEOUT";
-    case H2Code::stream_closed: return "STREAM_CLOSED";
-    case H2Code::frame_size_error: return "FRAME_SIZE_ERROR";
-    case H2Code::refused_stream: return "REFUSED_STREAM";
-    case H2Code::cancel: return "CANCEL";
-    case H2Code::compression_error: return "COMPRESSION_ERROR";
-    case H2Code::connect_error: return "CONNECT_ERROR";
-    case H2Code::enhance_your_calm: return "ENHANCE_YOUR_CALM";
-    case H2Code::inadequate_security: return "INADEQUATE_SECURITY";
-    case H2Code::http_1_1_required: return "HTTP_1_1_REQUIRED";
-  }
-  return "UNKNOWN";
-}
-
-const char* H2Session::what_failed(H2Type type) noexcept {
-  switch (type) {
-    case H2Type::data: return "DATA against the rules of its stream or window";
-    case H2Type::headers:
-    case H2Type::continuation: return "HEADERS against the rules, or not decodable";
-    case H2Type::settings: return "bad SETTINGS";
-    case H2Type::window_update: return "bad WINDOW_UPDATE";
-    case H2Type::rst_stream: return "RST_STREAM of an idle stream";
-    case H2Type::goaway: return "bad GOAWAY";
-    case H2Type::priority_update: return "PRIORITY_UPDATE for too many streams";
-    default: return "a frame that may not stand here";
-  }
-}
 
 bool H2Session::Bucket::take(uint32_t size, uint64_t now_ms, double amount) noexcept {
   if (now_ms > at_ms) {
@@ -96,6 +49,8 @@ H2Session::~H2Session() {
 }
 
 void H2Session::submit_settings() {
+  limits_.stream_window = std::min(limits_.stream_window, kMostWindow);
+  limits_.connection_window = std::clamp<uint32_t>(limits_.connection_window, 65535, kMostWindow);
   nghttp2_settings_entry entries[5];
   size_t count = 0;
   entries[count++] = setting(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits_.stream_window);
@@ -108,8 +63,8 @@ void H2Session::submit_settings() {
     entries[count++] = setting(NGHTTP2_SETTINGS_ENABLE_PUSH, 0);
   }
   nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, entries, count);
-  const uint32_t window = std::max<uint32_t>(limits_.connection_window, 65535);
-  nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, static_cast<int32_t>(window));
+  nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0,
+                                        static_cast<int32_t>(limits_.connection_window));
 }
 
 // --- Reading.
@@ -148,7 +103,7 @@ bool H2Session::admit(const H2Frame& frame) {
   switch (frame.type) {
     case H2Type::continuation:
       if (frames_.section_frames() > kSectionFrames) fail(H2Code::enhance_your_calm, "too many CONTINUATION frames");
-      if (frames_.section_bytes() > std::max(4 * limits_.fields.list_bytes, kLeastSectionBytes))
+      if (frames_.section_bytes() > std::max(uint64_t{4} * limits_.fields.list_bytes, kLeastSectionBytes))
         fail(H2Code::enhance_your_calm, "field section too large");
       break;
     case H2Type::headers: charge_control(-1); [[fallthrough]];
@@ -192,7 +147,7 @@ bool H2Session::settle(const H2Frame& frame) {
   if (!heard && gone_quiet()) {
     failed_ = true;
     failure_ = what_failed(frame.type);
-    failure_code_ = likely_code(frame.type, last_error_);
+    failure_code_ = H2Callbacks::likely_code(frame.type, last_error_);
     return false;
   }
   switch (frame.type) {

@@ -294,3 +294,15 @@ TEST_CASE("h2 limits: a stalled window with many streams holds no more than was 
   server.take();
   CHECK(server.session.streams() == 0);
 }
+
+TEST_CASE("h2 limits: windows beyond what HTTP/2 knows are its largest") {
+  H2Limits limits;
+  limits.stream_window = limits.connection_window = 0xffffffff;
+  limits.fields.list_bytes = 0xffffffff;
+  ServerEnd server(limits);
+  const auto frames = server.take_frames();
+  REQUIRE(frames.size() == 2);
+  CHECK(frames[0].payload.starts_with(setting(4, 0x7fffffff) + setting(6, 0xffffffff)));
+  CHECK(frames[1].word(0) == 0x7fffffff - 65535);
+  CHECK(server.receive(preface() + frame(kHeaders, 1, 1, block(get())) + frame(kContinuation, 4, 1)));
+}
