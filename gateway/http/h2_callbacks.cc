@@ -254,8 +254,11 @@ int H2Callbacks::on_frame_sent(nghttp2_session* session, const nghttp2_frame* fr
     }
     case NGHTTP2_RST_STREAM: self.closed_.add(frame->hd.stream_id, H2ClosedStreams::How::reset_by_us); break;
     case NGHTTP2_GOAWAY:
+      if (self.shut_ && !self.shut_framed_ && frame->goaway.last_stream_id == self.last_accepted_) {
+        self.shut_framed_ = true;
+        break;
+      }
       // What nghttp2 found wrong, if it was not noticed before.
-      if (self.shut_ && frame->goaway.last_stream_id == self.last_accepted_ && !self.failed_) break;
       if (frame->goaway.error_code == NGHTTP2_NO_ERROR) break;
       if (!self.failed_) self.failure_ = H2Session::what_failed(self.frames_.frame().type);
       self.failed_ = true;

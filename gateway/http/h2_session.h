@@ -248,6 +248,7 @@ class H2Session {
   bool settings_received_ = false;
   bool failed_ = false;
   bool shut_ = false;
+  bool shut_framed_ = false;
   bool paused_ = false;
   bool heard_ = false;  // nghttp2 has spoken of the frame that is being read
   bool data_seen_ = false;

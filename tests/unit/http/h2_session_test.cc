@@ -341,6 +341,22 @@ TEST_CASE("h2 session: the end is announced first, and nothing is refused before
   CHECK(idle.streams.size() == 1);
 }
 
+TEST_CASE("h2 session: what is wrong with a frame shows when the GOAWAY is written, if not before") {
+  for (bool shutting : {false, true}) {
+    ServerEnd server;
+    server.receive(preface() + headers(1, post(), kEndHeaders));
+    if (shutting) server.session.shut(H2Code::enhance_your_calm, "enough");
+    server.take();
+    CHECK_FALSE(server.session.failed());
+    // Padded over its end, which has not come yet.
+    CHECK(server.receive(frame_head(5, kData, kPadded, 1) + u8(9)));
+    CHECK(goaways(server.take_frames()) == "1 PROTOCOL_ERROR DATA: invalid padding;");
+    CHECK(server.session.failed());
+    CHECK(server.session.failure_code() == H2Code::protocol_error);
+    CHECK_FALSE(server.receive("x"));
+  }
+}
+
 TEST_CASE("h2 session: failing sends GOAWAY, and every stream hears of the end") {
   ServerEnd server;
   server.receive(preface() + headers(1, get()) + headers(3, post(), kEndHeaders));
