@@ -229,6 +229,8 @@ void Exchange::leg_upgraded(Bytes rest) {
   send_held();
 }
 
+void Exchange::leg_half_closed() { side_->on_half_closed(*this); }
+
 ServerConnection Exchange::take_connection() noexcept {
   over_ = true;
   deadline_.disarm();

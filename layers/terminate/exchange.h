@@ -29,6 +29,9 @@ class Exchange final : private Connector::Owner, private Leg::Owner, private Dea
     // itself takes the connection (take_connection) and the rest; otherwise bytes go both ways as bodies do, the rest
     // first.
     virtual void on_upgraded(Exchange& exchange, Bytes rest) = 0;
+    // After on_upgraded: the server has ended its side, the client may still send. on_response_end comes when that is
+    // over too.
+    virtual void on_half_closed(Exchange& exchange) = 0;
     // No (more) response will come. status: what to answer if nothing has been sent yet.
     virtual void on_failed(Exchange& exchange, int status) = 0;
     virtual bool may_receive() const = 0;
@@ -96,6 +99,7 @@ class Exchange final : private Connector::Owner, private Leg::Owner, private Dea
   void leg_body(Bytes piece) override;
   void leg_ended() override;
   void leg_upgraded(Bytes rest) override;
+  void leg_half_closed() override;
   void leg_failed(const Error& error) override;
   bool leg_may_read() const override;
   void on_deadline(Deadline& which) override;

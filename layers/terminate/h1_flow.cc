@@ -341,6 +341,11 @@ void H1Flow::on_upgraded(Exchange& exchange, Bytes rest) {
                                      static_cast<Tunnel::Owner&>(*this));
 }
 
+void H1Flow::on_half_closed(Exchange&) {
+  write_reply({});
+  client_.transport->end_write();
+}
+
 void H1Flow::finish_exchange() {
   bool keep = !close_after_ && request_done_ && !client_.draining() && !draining_;
   bool everything_read = request_done_ && input_.empty();

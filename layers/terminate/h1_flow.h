@@ -36,6 +36,7 @@ class H1Flow final : public Flow,
   void on_response_body(Exchange& exchange, Bytes piece) override;
   void on_response_end(Exchange& exchange) override;
   void on_upgraded(Exchange& exchange, Bytes rest) override;
+  void on_half_closed(Exchange& exchange) override;
   void on_failed(Exchange& exchange, int status) override;
   bool may_receive() const override;
 

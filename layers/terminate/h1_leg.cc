@@ -20,7 +20,7 @@ void H1Leg::attach(ServerConnection connection, http::ResponseHead& response, ht
   trailers_ = &trailers;
   reader_ = http::H1ResponseReader();
   partial_.clear();
-  request_sent_ = upgrade_ = raw_ = got_bytes_ = reusable_ = false;
+  request_sent_ = upgrade_ = raw_ = half_closed_ = end_wanted_ = got_bytes_ = reusable_ = false;
   interims_ = 0;
 }
 
@@ -53,7 +53,8 @@ void H1Leg::send_body(Bytes piece, std::string& scratch) {
 
 void H1Leg::send_end(const http::HeaderList& trailers, std::string& scratch) {
   request_sent_ = true;
-  if (raw_) {
+  if (raw_ || upgrade_) {
+    end_wanted_ = true;
     connection_.transport->end_write();
     return;
   }
@@ -63,11 +64,31 @@ void H1Leg::send_end(const http::HeaderList& trailers, std::string& scratch) {
   scratch.clear();
 }
 
+bool H1Leg::can_progress() const noexcept {
+  const Transport& transport = *connection_.transport;
+  return half_closed_ ? end_wanted_ && transport.write_ended() : transport.can_read();
+}
+
 bool H1Leg::pump() {
+  // A server that answers early and stops reading is still heard: a failed write ends nothing by itself.
+  connection_.transport->flush();
+  bool done = half_closed_ || read_all();
+  if (!attached()) return done;
+  Transport& transport = *connection_.transport;
+  transport.flush();  // what waited for the 101
+  if (half_closed_) {
+    if (transport.failed() || transport.write_failed()) {
+      fail(Kind::cut, "the server cut the connection", transport.error().text());
+    } else if (end_wanted_ && transport.write_ended()) {
+      owner_.leg_ended();
+    }
+  }
+  return done;
+}
+
+bool H1Leg::read_all() {
   Transport& transport = *connection_.transport;
   size_t budget = kBudget;
-  // A server that answers early and stops reading is still heard: a failed write ends nothing by itself.
-  transport.flush();
   while (owner_.leg_may_read() && transport.can_read()) {
     if (budget == 0) return false;
     switch (transport.read()) {
@@ -154,7 +175,8 @@ bool H1Leg::feed(Bytes input) {
 
 bool H1Leg::end_of_input() {
   if (raw_) {
-    owner_.leg_ended();
+    half_closed_ = true;
+    if (!end_wanted_) owner_.leg_half_closed();
     return false;
   }
   if (!partial_.empty()) {

@@ -22,7 +22,7 @@ class H1Leg final : public Leg, public IoHandler {
   bool congested() const noexcept override { return connection_.transport->congested(); }
   bool sending() const noexcept override { return connection_.transport->pending() > 0; }
   bool pump() override;
-  bool can_progress() const noexcept override { return connection_.transport->can_read(); }
+  bool can_progress() const noexcept override;
   uint64_t progress() const noexcept override {
     return connection_.transport->received() + connection_.transport->sent();
   }
@@ -35,6 +35,7 @@ class H1Leg final : public Leg, public IoHandler {
 
  private:
   void on_io() override { owner_.leg_event(); }
+  bool read_all();
   // False: the leg has ended.
   bool feed(Bytes input);
   bool switch_protocols(Bytes rest);
@@ -50,7 +51,9 @@ class H1Leg final : public Leg, public IoHandler {
   bool chunked_ = false;  // the request body is
   bool request_sent_ = false;
   bool upgrade_ = false;
-  bool raw_ = false;  // after 101
+  bool raw_ = false;          // after 101
+  bool half_closed_ = false;  // with raw_: the server has ended its side
+  bool end_wanted_ = false;   // with raw_: the client has
   bool got_bytes_ = false;
   bool reusable_ = false;
   int interims_ = 0;

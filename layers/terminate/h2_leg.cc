@@ -21,7 +21,7 @@ void H2Leg::attach(ServerConnection connection, http::ResponseHead& head, http::
   code_ = http::H2Code::no_error;
   failure_ = "";
   upgrade_ = settings_ = request_ended_ = head_ready_ = head_told_ = false;
-  ended_ = closed_ = unprocessed_ = lost_ = false;
+  ended_ = half_closed_ = closed_ = unprocessed_ = lost_ = false;
 }
 
 void H2Leg::send_head(const http::RequestHead& head, bool upgrade, std::string&) {
@@ -66,7 +66,8 @@ void H2Leg::send_end(const http::HeaderList& trailer_fields, std::string&) {
 bool H2Leg::congested() const noexcept { return pending() >= Transport::kHighMark; }
 
 bool H2Leg::can_progress() const noexcept {
-  return settings_ || closed_ || !in_.empty() || !interims_.empty() || head_ready_ != head_told_ || ended_;
+  return settings_ || closed_ || !in_.empty() || !interims_.empty() || head_ready_ != head_told_ ||
+         (ended_ && !(half_closed_ && !both_ended()));
 }
 
 bool H2Leg::pump() {
@@ -91,7 +92,12 @@ bool H2Leg::pump() {
   }
   if (!in_.empty()) return true;
   if (ended_ && head_told_) {
-    owner_.leg_ended();
+    if (!upgrade_ || both_ended()) {
+      owner_.leg_ended();
+    } else if (!half_closed_) {
+      half_closed_ = true;
+      owner_.leg_half_closed();
+    }
   } else if (closed_) {
     fail();
   }
@@ -103,6 +109,7 @@ void H2Leg::tell_head() {
   if (upgrade_ && final_->status >= 200 && final_->status < 300) {
     owner_.leg_upgraded({});
   } else {
+    upgrade_ = false;
     owner_.leg_head(false);
   }
 }

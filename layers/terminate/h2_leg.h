@@ -41,6 +41,8 @@ class H2Leg final : public Leg, private H2Connection::Stream {
   void on_closed(http::H2Code code, bool unprocessed, bool lost) override;
 
   void open_tunnel();
+  // Of a tunnel: there is nothing more to send, either.
+  bool both_ended() const noexcept { return closed_ || (request_ended_ && end_sent()); }
   void tell_head();
   void fail();
 
@@ -61,6 +63,7 @@ class H2Leg final : public Leg, private H2Connection::Stream {
   bool head_ready_ = false;
   bool head_told_ = false;
   bool ended_ = false;
+  bool half_closed_ = false;  // told so
   bool closed_ = false;
   bool unprocessed_ = false;
   bool lost_ = false;

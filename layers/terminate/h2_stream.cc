@@ -114,6 +114,10 @@ bool H2ClientStream::pump() {
     release();
     // The answer is complete: what is left of the request is of no use (RFC 9113 section 8.1).
     if (end_sent() && !end_received()) flow_.session().reset(*this, http::H2Code::no_error);
+    if (closed_) {
+      finish();
+      return true;
+    }
   }
   return done;
 }
@@ -128,7 +132,9 @@ void H2ClientStream::release() {
 
 void H2ClientStream::on_exchange() { flow_.ready(*this); }
 
-bool H2ClientStream::may_receive() const { return id() != 0 && pending() < (flow_.crowded() ? kMostCrowded : kMost); }
+bool H2ClientStream::may_receive() const {
+  return (id() != 0 || closed_) && pending() < (flow_.crowded() ? kMostCrowded : kMost);
+}
 
 void H2ClientStream::on_response_head(Exchange& exchange, bool interim) {
   http::ResponseHead& head = exchange.response;
@@ -191,8 +197,15 @@ void H2ClientStream::on_upgraded(Exchange& exchange, Bytes) {
   flow_.session().respond(*this, head, false);
 }
 
+void H2ClientStream::on_half_closed(Exchange&) { flow_.session().end(*this, nullptr); }
+
 void H2ClientStream::on_failed(Exchange& exchange, int status) {
   if (response_over_) return;
+  if (closed_) {
+    response_over_ = true;
+    flow_.ready(*this);
+    return;
+  }
   if (!head_sent_) {
     respond(http::error_reply(status));
     return;
@@ -245,6 +258,11 @@ void H2ClientStream::note_end(End end, std::string_view reason) {
 void H2ClientStream::on_closed(http::H2Code code) {
   deadline_.disarm();
   bool complete = response_over_ && end_sent();
+  if (tunnel_ && head_sent_ && !complete && code == http::H2Code::no_error && end_sent() && end_received()) {
+    closed_ = true;
+    flow_.client().worker->io.loop.arm(deadline_, std::max(timeouts().client, config::Milliseconds(1000)));
+    return;
+  }
   if (!head_complete_) {
     flow_.client().worker->counters.reject(Rejection::bad_request);
     note_end(End::bad_request, "malformed request");
@@ -252,6 +270,11 @@ void H2ClientStream::on_closed(http::H2Code code) {
     bool left = code == http::H2Code::no_error || code == http::H2Code::cancel;
     note_end(left ? End::client_closed : End::client_cut, name_of(code));
   }
+  finish();
+}
+
+void H2ClientStream::finish() {
+  deadline_.disarm();
   exchange_->cancel();
   log_exchange(flow_.client(), *exchange_);
   flow_.remove(*this);
@@ -273,6 +296,10 @@ config::Milliseconds H2ClientStream::time_for(Wait wait) const noexcept {
 void H2ClientStream::note_progress() noexcept { since_ms_ = flow_.client().worker->io.loop.now(); }
 
 void H2ClientStream::on_deadline(Deadline&) {
+  if (closed_) {
+    finish();
+    return;
+  }
   if (id() == 0) return;
   Loop& loop = flow_.client().worker->io.loop;
   Wait wait = waiting();

@@ -44,6 +44,7 @@ class H2ClientStream final : public http::H2Stream,
   void on_response_body(Exchange& exchange, Bytes piece) override;
   void on_response_end(Exchange& exchange) override;
   void on_upgraded(Exchange& exchange, Bytes rest) override;
+  void on_half_closed(Exchange& exchange) override;
   void on_failed(Exchange& exchange, int status) override;
   bool may_receive() const override;
   void on_deadline(Deadline& which) override;
@@ -53,6 +54,7 @@ class H2ClientStream final : public http::H2Stream,
   void refuse(int status, End end, std::string_view reason);
   void abort(http::H2Code code, End end, std::string_view reason);
   void release();
+  void finish();
   Wait waiting() const noexcept;
   config::Milliseconds time_for(Wait wait) const noexcept;
   void note_progress() noexcept;
@@ -70,6 +72,7 @@ class H2ClientStream final : public http::H2Stream,
   bool grpc_ = false;
   bool tunnel_ = false;  // an extended CONNECT
   bool end_noted_ = false;
+  bool closed_ = false;  // a tunnel's stream: what the client sent last is still on its way to the server
 };
 
 }  // namespace sallyport

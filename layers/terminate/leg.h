@@ -22,6 +22,8 @@ class Leg {
     // The server has switched protocols (101, or 2xx to an extended CONNECT): whatever comes now are bytes, both ways,
     // told by leg_body until leg_ended. rest: what came along; it is told once more if the leg is kept.
     virtual void leg_upgraded(Bytes rest) = 0;
+    // After leg_upgraded: the server has ended its side, and the client may still send.
+    virtual void leg_half_closed() = 0;
     virtual void leg_failed(const Error& error) = 0;  // detail and retry tell how; the connection is of no more use
     virtual bool leg_may_read() const = 0;            // the client keeps up
 

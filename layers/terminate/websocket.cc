@@ -48,8 +48,14 @@ void complete_websocket_request(http::RequestHead& request) {
 
 bool make_connect_response(const http::RequestHead& request, http::ResponseHead& response) {
   if (asks_for_websocket(request)) {
-    auto accept = response.fields.find(kAccept);
-    if (!accept || *accept != accept_for(request.fields.find(kKey).value_or(""))) return false;
+    size_t found = 0;
+    std::string_view accept;
+    response.fields.for_each([&](const http::Header& field, http::HeaderId) {
+      if (!equal_ignoring_case(field.name, kAccept)) return;
+      ++found;
+      accept = field.value;
+    });
+    if (found != 1 || accept != accept_for(request.fields.find(kKey).value_or(""))) return false;
     response.fields.remove(kAccept);
   }
   response.status = 200;
