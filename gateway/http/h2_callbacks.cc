@@ -320,7 +320,7 @@ int H2Callbacks::send_data(nghttp2_session* session, nghttp2_frame* frame, const
   self.written_ += kHeaderSize + length;
   self.buffered_ -= length;
   self.progress_ += length;
-  if (length != 0) self.charge_control(-1 - static_cast<double>(length) / 1024);
+  if (length != 0) self.charge_control(-2 - static_cast<double>(length) / 1024);
   if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) stream->end_sent_ = true;
   self.owner_.h2_sent(*stream);
   if (self.written_ < self.most_) return 0;

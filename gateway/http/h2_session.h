@@ -45,8 +45,9 @@ struct H2Limits {
   uint32_t resets = 500;    // server role: streams that the client resets, or makes us reset. Each that ends well pays
                             // back half of one
   uint32_t control = 2000;  // frames that bring nothing: PING, SETTINGS, PRIORITY, PRIORITY_UPDATE, WINDOW_UPDATE,
-                            // empty DATA, RST_STREAM of no stream, unknown types. HEADERS pay back one; DATA, either
-                            // way, one and one a KiB: some clients return their window in small pieces
+                            // empty DATA, RST_STREAM of no stream, unknown types. HEADERS pay back one; DATA with
+                            // content one, DATA that we send two (the stream's WINDOW_UPDATE and the connection's), and
+                            // both one a KiB more: some clients return their window in small pieces
 };
 
 class H2Session;

@@ -196,6 +196,12 @@ TEST_CASE("h2 limits: a client that returns its window in small pieces while it 
     for (int k = 0; k < 4; ++k) updates += window_update(0, 4096) + window_update(1, 4096);
     REQUIRE(server.receive(updates));
   }
+  // Nor one that returns it for each small message, on the stream and on the connection.
+  for (int i = 0; i < 5000; ++i) {
+    server.session.send(server.stream(0), as_bytes(std::string_view("a message")));
+    server.take();
+    REQUIRE(server.receive(window_update(0, 9) + window_update(1, 9)));
+  }
   // And so does one that uploads, with a PING now and then.
   server.receive(headers(3, post(), kEndHeaders));
   for (int i = 0; i < 5000; ++i) {
