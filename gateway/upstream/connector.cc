@@ -22,7 +22,7 @@ std::optional<Result<ServerConnection>> Connector::start(WorkerUpstream& upstrea
   must_be_alive_ = options.must_be_alive;
   http_ = options.http;
   only_http1_ = options.only_http1 && upstream.upstream.protocol == config::HttpProtocol::auto_;
-  tried_ = 0;
+  tried_ = options.avoid;
   attempts_ = 0;
   started_us_ = Loop::precise_now();
   error_ = Error{Kind::unavailable, Side::upstream, Retry::no, 0, "no server has an address", {}};
@@ -31,7 +31,7 @@ std::optional<Result<ServerConnection>> Connector::start(WorkerUpstream& upstrea
 
 void Connector::cancel() noexcept {
   deadline_.disarm();
-  static_cast<ListHook<H2Pool::Waiter>&>(*this).unlink();
+  static_cast<ListHook<H2Waiter>&>(*this).unlink();
   static_cast<ListHook<Gate::Waiter>&>(*this).unlink();
   seat_.release();
   static_cast<ListHook<Runnable>&>(*this).unlink();
@@ -44,6 +44,10 @@ std::optional<Result<ServerConnection>> Connector::try_servers() {
   const Upstream& upstream = upstream_->upstream;
   while (attempts_ <= upstream.retries) {
     int index = upstream_->balancer.pick(client_key_, tried_);
+    if (index < 0 && attempts_ == 0 && tried_ != 0) {
+      tried_ = 0;
+      continue;
+    }
     if (index < 0) break;
     ++attempts_;
     index_ = static_cast<size_t>(index);
@@ -116,7 +120,7 @@ bool Connector::find_connection(std::optional<Result<ServerConnection>>& found) 
   if (h2) {
     H2Pool& pool = *upstream_->h2_pools[index_];
     if (!pool.only_http1()) {
-      if (H2Pool::Dial* dial = pool.dial(key_, generation_)) {
+      if (H2Dial* dial = pool.dial(key_, generation_)) {
         pool.wait(*dial, *this);
         return true;
       }
@@ -127,7 +131,7 @@ bool Connector::find_connection(std::optional<Result<ServerConnection>>& found) 
 }
 
 void Connector::end_dial(const Error* error) {
-  if (dial_) upstream_->h2_pools[index_]->end_dial(std::move(dial_), error);
+  if (auto dial = std::move(dial_)) dial->end(error);
 }
 
 // The attempt that was waited for is over. What it found counts for this one too.
@@ -258,7 +262,8 @@ bool Connector::take_connection(ServerConnection& connection) {
   connection.generation = generation_;
   if (may_be_h2()) upstream_->h2_pools[index_]->learn(h2);
   if (h2) {
-    connection.h2 = &upstream_->h2_pools[index_]->adopt(std::move(transport_), key_, generation_);
+    // Who waits goes on when the server has said how many requests it takes.
+    connection.h2 = &upstream_->h2_pools[index_]->adopt(std::move(transport_), key_, generation_, std::move(dial_));
   } else {
     connection.transport = std::move(transport_);
     connection.seat = std::move(seat_);

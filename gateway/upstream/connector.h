@@ -54,6 +54,7 @@ struct ConnectOptions {
   std::string_view proxy_header;  // sent first, before TLS
   bool pooled = false;            // a connection from the pool will do
   bool only_fresh = false;        // with pooled: not this time (a retry after a stale one)
+  Tried avoid = 0;                // servers that have refused this request: only if there is no other
   bool http = false;        // an HTTP request: may become a stream of an HTTP/2 connection, where the server speaks it
   bool only_http1 = false;  // with http: but not this one, if the upstream leaves a choice
   bool must_be_alive = false;  // with pooled: look at the socket first, for what cannot be sent twice
@@ -62,7 +63,7 @@ struct ConnectOptions {
 // Owned by a flow; one attempt to get a connection at a time. Destroying it cancels.
 class Connector final : public IoHandler,
                         private Deadline::Owner,
-                        private H2Pool::Waiter,
+                        private H2Waiter,
                         private Gate::Waiter,
                         private Runnable {
  public:
@@ -117,9 +118,9 @@ class Connector final : public IoHandler,
   bool http_ = false;
   bool only_http1_ = false;
   Gate::Seat seat_;
-  bool dial_failed_ = false;            // the one that was waited for: error_ tells
-  std::string key_;                     // of the H2Pool
-  std::unique_ptr<H2Pool::Dial> dial_;  // others may be waiting for this attempt
+  bool dial_failed_ = false;      // the one that was waited for: error_ tells
+  std::string key_;               // of the H2Pool
+  std::unique_ptr<H2Dial> dial_;  // others may be waiting for this attempt
   Tried tried_ = 0;
   int attempts_ = 0;
   size_t index_ = 0;

@@ -25,13 +25,15 @@ http::H2Limits limits_towards_servers() {
 
 }  // namespace
 
-H2Connection::H2Connection(H2Pool& pool, TransportPtr transport, std::string_view key, uint32_t generation)
+H2Connection::H2Connection(H2Pool& pool, TransportPtr transport, std::string_view key, uint32_t generation,
+                           std::unique_ptr<H2Dial> dial)
     : pool_(pool),
       transport_(std::move(transport)),
       session_(http::H2Session::Role::client, *this, limits_towards_servers(), pool.io().loop.now()),
       key_(key),
       generation_(generation),
       deadline_(*this),
+      dial_(std::move(dial)),
       heard_ms_(pool.io().loop.now()) {
   transport_->set_handler(this);
   wake();
@@ -40,8 +42,8 @@ H2Connection::H2Connection(H2Pool& pool, TransportPtr transport, std::string_vie
 H2Connection::~H2Connection() = default;
 
 bool H2Connection::has_room() const noexcept {
-  return !retired_ && !closed_ && !session_.failed() && !session_.goaway_received() && !transport_->hangup() &&
-         session_.streams_allowed() > waiting_.size();
+  return settings_received() && !retired_ && !closed_ && !session_.failed() && !session_.goaway_received() &&
+         !transport_->hangup() && session_.streams_allowed() > waiting_.size();
 }
 
 bool H2Connection::open(Stream& stream, const http::RequestHead& request, std::string_view connect_protocol,
@@ -176,6 +178,7 @@ void H2Connection::over() {
   closed_ = losing_ = true;
   pool_.drop(*this);  // first: whoever tries again must not find it
   session_.close_all();
+  if (auto dial = std::move(dial_)) dial->end(nullptr);
   for (Stream* stream : std::exchange(waiting_, {})) {
     stream->on_closed(http::H2Code::internal_error, false, true);
     touched_.push_back(*stream);
@@ -235,6 +238,7 @@ void H2Connection::h2_closed(http::H2Stream& stream, http::H2Code code, bool unp
 
 void H2Connection::h2_changed() {
   if (!session_.settings_received()) return;
+  if (auto dial = std::move(dial_)) dial->end(nullptr);
   for (Stream* stream : std::exchange(waiting_, {})) {
     stream->on_settings();
     touched_.push_back(*stream);

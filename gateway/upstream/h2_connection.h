@@ -3,6 +3,7 @@
 #pragma once
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -11,6 +12,7 @@
 #include "net/loop.h"
 #include "transport/gathered_writes.h"
 #include "transport/transport.h"
+#include "upstream/h2_dial.h"
 
 namespace sallyport {
 
@@ -47,7 +49,8 @@ class H2Connection final : public ListHook<H2Connection>,
     ~Stream() = default;
   };
 
-  H2Connection(H2Pool& pool, TransportPtr transport, std::string_view key, uint32_t generation);
+  H2Connection(H2Pool& pool, TransportPtr transport, std::string_view key, uint32_t generation,
+               std::unique_ptr<H2Dial> dial);
   ~H2Connection() override;
 
   std::string_view key() const noexcept { return key_; }
@@ -101,8 +104,9 @@ class H2Connection final : public ListHook<H2Connection>,
   http::H2Session session_;
   std::string key_;
   uint32_t generation_;
-  Deadline deadline_;     // of idleness
-  List<Stream> touched_;  // have something to be told
+  Deadline deadline_;             // of idleness
+  std::unique_ptr<H2Dial> dial_;  // until the SETTINGS come
+  List<Stream> touched_;          // have something to be told
   std::vector<Stream*> waiting_;
   GatheredWrites* gather_ = nullptr;
   uint64_t heard_ms_;  // when the server last sent anything

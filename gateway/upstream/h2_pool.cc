@@ -15,8 +15,9 @@ H2Connection* H2Pool::find(std::string_view key, uint32_t generation) {
   return nullptr;
 }
 
-H2Connection& H2Pool::adopt(TransportPtr transport, std::string_view key, uint32_t generation) {
-  auto* connection = new H2Connection(*this, std::move(transport), key, generation);
+H2Connection& H2Pool::adopt(TransportPtr transport, std::string_view key, uint32_t generation,
+                            std::unique_ptr<H2Dial> dial) {
+  auto* connection = new H2Connection(*this, std::move(transport), key, generation, std::move(dial));
   connections_.push_front(*connection);
   ++size_;
   return *connection;
@@ -29,27 +30,23 @@ void H2Pool::drop(H2Connection& connection) {
   io_->loop.bury(std::unique_ptr<Doomed>(&connection));
 }
 
-H2Pool::Dial* H2Pool::dial(std::string_view key, uint32_t generation) {
-  for (Dial* dial = dials_.front(); dial != nullptr; dial = dials_.next(*dial))
+H2Dial* H2Pool::dial(std::string_view key, uint32_t generation) {
+  for (H2Dial* dial = dials_.front(); dial != nullptr; dial = dials_.next(*dial))
     if (dial->generation == generation && dial->key == key && dial->waiting < kWaitersPerDial) return dial;
   return nullptr;
 }
 
-void H2Pool::wait(Dial& dial, Waiter& waiter) {
+void H2Pool::wait(H2Dial& dial, H2Waiter& waiter) {
   dial.waiters.push_back(waiter);
   ++dial.waiting;
 }
 
-std::unique_ptr<H2Pool::Dial> H2Pool::begin_dial(std::string_view key, uint32_t generation) {
-  auto dial = std::make_unique<Dial>();
+std::unique_ptr<H2Dial> H2Pool::begin_dial(std::string_view key, uint32_t generation) {
+  auto dial = std::make_unique<H2Dial>();
   dial->key = key;
   dial->generation = generation;
   dials_.push_back(*dial);
   return dial;
-}
-
-void H2Pool::end_dial(std::unique_ptr<Dial> dial, const Error* error) {
-  while (Waiter* waiter = dial->waiters.pop_front()) waiter->on_dialed(error);
 }
 
 }  // namespace sallyport

@@ -9,27 +9,12 @@
 #include "base/list.h"
 #include "net/loop.h"
 #include "upstream/h2_connection.h"
+#include "upstream/h2_dial.h"
 
 namespace sallyport {
 
 class H2Pool {
  public:
-  // A connection in the making. Owned by who makes it; those who wait are told by over().
-  class Waiter : public ListHook<Waiter> {
-   public:
-    // error: null if it was made (or given up: then somebody else has to try). To be noted only: it is dealt with in
-    // the next turn.
-    virtual void on_dialed(const Error* error) = 0;
-
-   protected:
-    ~Waiter() = default;
-  };
-  struct Dial : ListHook<Dial> {
-    std::string key;
-    uint32_t generation = 0;
-    List<Waiter> waiters;
-    size_t waiting = 0;
-  };
   static constexpr size_t kWaitersPerDial = 99;  // a new connection takes a hundred streams, until it says otherwise
 
   H2Pool(IoContext& io) noexcept : io_(&io) {}
@@ -40,18 +25,17 @@ class H2Pool {
   IoContext& io() noexcept { return *io_; }
   // One with room for a request; null: none. key: what must be equal: the name TLS was verified for, the PROXY header.
   H2Connection* find(std::string_view key, uint32_t generation);
-  H2Connection& adopt(TransportPtr transport, std::string_view key, uint32_t generation);
+  // dial: of those who wait for it; may be null.
+  H2Connection& adopt(TransportPtr transport, std::string_view key, uint32_t generation, std::unique_ptr<H2Dial> dial);
 
   // What ALPN has told of this server: whether it is worth waiting for.
   bool only_http1() const noexcept { return only_http1_; }
   void learn(bool speaks_h2) noexcept { only_http1_ = !speaks_h2; }
 
   // A dial to wait for; null: none, or enough are waiting for each.
-  Dial* dial(std::string_view key, uint32_t generation);
-  void wait(Dial& dial, Waiter& waiter);
-  std::unique_ptr<Dial> begin_dial(std::string_view key, uint32_t generation);
-  // Tells the waiters.
-  void end_dial(std::unique_ptr<Dial> dial, const Error* error);
+  H2Dial* dial(std::string_view key, uint32_t generation);
+  void wait(H2Dial& dial, H2Waiter& waiter);
+  std::unique_ptr<H2Dial> begin_dial(std::string_view key, uint32_t generation);
 
   size_t size() const noexcept { return size_; }
 
@@ -61,7 +45,7 @@ class H2Pool {
 
   IoContext* io_;
   List<H2Connection> connections_;
-  List<Dial> dials_;
+  List<H2Dial> dials_;
   size_t size_ = 0;
   bool only_http1_ = false;
 };

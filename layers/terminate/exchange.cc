@@ -56,6 +56,7 @@ void Exchange::connect(bool only_fresh) {
   options.client_key = client_key(client_address);
   options.host = request.host;
   options.http = true;
+  options.avoid = refused_;
   // A tunnel has its connection to itself over HTTP/1.1, which every server of WebSockets speaks.
   options.only_http1 = upgrade_ || only_http1_;
   std::string header;
@@ -93,6 +94,7 @@ void Exchange::on_connected(Result<ServerConnection> connection) {
 void Exchange::start_request(ServerConnection connection) {
   connect_ms_ = connection.connect_ms;
   server_label_ = connection.load.endpoint()->label();
+  endpoint_ = connection.endpoint;
   if (connection.h2 != nullptr) {
     h2_leg_.attach(std::move(connection), response, response_trailers, client_->worker->io.loop.now());
     leg_ = &h2_leg_;
@@ -256,6 +258,7 @@ void Exchange::leg_failed(const Error& error) {
                      replayable_body_ && service->upstream->protocol == config::HttpProtocol::auto_;
   if (wants_http1 || may_retry(error)) {
     only_http1_ = only_http1_ || wants_http1;
+    if (error.retry == Retry::other_endpoint && endpoint_ < 64) refused_ |= Tried{1} << endpoint_;
     if (leg_ == &h1_leg_) h1_leg_.close();
     h2_leg_.abandon();
     leg_ = nullptr;
@@ -330,6 +333,7 @@ void Exchange::reset() {
   pinned_ = ServerConnection();
   server_code_ = http::H2Code::no_error;
   tries_ = 0;
+  refused_ = 0;
   upgrade_ = upgraded_ = request_ended_ = body_seen_ = head_received_ = over_ = pin_ = ntlm_ = only_http1_ = false;
   replayable_body_ = true;
 }

@@ -132,6 +132,8 @@ class Exchange final : private Connector::Owner, private Leg::Owner, private Dea
   uint64_t progress_ = 0;  // the leg's, when the deadline was armed
   http::H2Code server_code_ = http::H2Code::no_error;
   int64_t connect_ms_ = -1;
+  size_t endpoint_ = 0;  // of the server that was asked last
+  Tried refused_ = 0;    // servers that have not processed it
   int tries_ = 0;
   bool upgrade_ = false;
   bool request_ended_ = false;
