@@ -101,7 +101,9 @@ int H2Callbacks::on_begin_headers(nghttp2_session* session, const nghttp2_frame*
     self.last_begun_ = id;
     // nghttp2 takes streams until the GOAWAY is framed; what it says holds from when it was decided.
     const bool late = self.shut_ && id > self.last_accepted_;
-    H2Stream* stream = late ? nullptr : self.owner_.h2_open();
+    const bool too_many = self.streams_ > self.limits_.streams;
+    if (too_many) self.charge_reset();
+    H2Stream* stream = late || too_many ? nullptr : self.owner_.h2_open();
     if (stream == nullptr) {
       self.submit_reset(id, H2Code::refused_stream);
       return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;

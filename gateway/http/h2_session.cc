@@ -15,6 +15,7 @@ constexpr uint32_t kWideWindow = 1024 * 1024;
 constexpr uint32_t kWideStreams = 4;
 constexpr uint32_t kSectionFrames = 9;  // HEADERS and eight CONTINUATION
 constexpr uint64_t kLeastSectionBytes = 64 * 1024;
+constexpr uint32_t kNoLimit = 0x7fffffff;
 constexpr uint32_t kMostStreams = 1000;  // at once, on a connection to a server that sets no limit
 
 nghttp2_settings_entry setting(int32_t id, uint32_t value) noexcept { return {id, value}; }
@@ -56,7 +57,9 @@ void H2Session::submit_settings() {
   entries[count++] = setting(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits_.stream_window);
   entries[count++] = setting(NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits_.fields.list_bytes);
   if (server()) {
-    entries[count++] = setting(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits_.streams);
+    // nghttp2 ends a connection that goes over; here a stream too many is refused, and the connection goes on. So it is
+    // told of no limit, and what it writes is put right: see announce_limit().
+    entries[count++] = setting(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, kNoLimit);
     entries[count++] = setting(NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1);
     entries[count++] = setting(NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1);
   } else {
@@ -209,10 +212,23 @@ bool H2Session::produce(size_t most) {
     }
     if (count == 0 && !paused_) break;
     if (count == 0) continue;
+    if (server() && !limit_announced_) data = announce_limit({data, static_cast<size_t>(count)});
     owner_.h2_write({data, static_cast<size_t>(count)}, {});
     written_ += static_cast<size_t>(count);
   }
   return wants_write();
+}
+
+// The first frame a server writes is its SETTINGS: its limit of streams takes the place of ours to nghttp2.
+const uint8_t* H2Session::announce_limit(Bytes frame) {
+  limit_announced_ = true;
+  preface_.assign(frame.begin(), frame.end());
+  for (size_t at = 9; at + 6 <= preface_.size(); at += 6) {
+    if (preface_[at] != 0 || preface_[at + 1] != NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS) continue;
+    for (size_t i = 0; i < 4; ++i) preface_[at + 2 + i] = static_cast<uint8_t>(limits_.streams >> (24 - 8 * i));
+    break;
+  }
+  return preface_.data();
 }
 
 bool H2Session::wants_write() const noexcept { return nghttp2_session_want_write(session_) != 0; }

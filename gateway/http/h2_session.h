@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/chunk.h"
 #include "http/h2_fields.h"
@@ -204,6 +205,7 @@ class H2Session {
   bool server() const noexcept { return role_ == Role::server; }
   static const char* what_failed(H2Type type) noexcept;
   void submit_settings();
+  const uint8_t* announce_limit(Bytes frame);
   bool admit(const H2Frame& frame);
   bool admit_stream(int32_t id);
   bool settle(const H2Frame& frame);
@@ -245,6 +247,8 @@ class H2Session {
   int last_error_ = 0;         // of nghttp2, about the frame that is being read
   const char* failure_ = "";
   H2Code failure_code_ = H2Code::no_error;
+  std::vector<uint8_t> preface_;
+  bool limit_announced_ = false;
   bool goaway_received_ = false;
   bool settings_received_ = false;
   bool failed_ = false;
