@@ -124,10 +124,10 @@ int H2Callbacks::on_begin_headers(nghttp2_session* session, const nghttp2_frame*
 }
 
 int H2Callbacks::on_header(nghttp2_session* session, const nghttp2_frame* frame, const uint8_t* name,
-                           size_t name_length, const uint8_t* value, size_t value_length, uint8_t, void* user) {
+                           size_t name_length, const uint8_t* value, size_t value_length, uint8_t flags, void* user) {
   H2Session& self = session_of(user);
   if (find(session, frame->hd.stream_id) == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-  self.reader_.add(text_of(name, name_length), text_of(value, value_length));
+  self.reader_.add(text_of(name, name_length), text_of(value, value_length), (flags & NGHTTP2_NV_FLAG_NO_INDEX) != 0);
   if (self.reader_.list_bytes() <= uint64_t{4} * self.limits_.fields.list_bytes) return 0;
   // Far over what was allowed: small on the wire, large in here. No more of it is decoded.
   self.fail(H2Code::enhance_your_calm, "field section far over the limit");
@@ -149,7 +149,10 @@ int H2Callbacks::finish_section(H2Session& self, nghttp2_session* session, const
   const bool request = frame->headers.cat == NGHTTP2_HCAT_REQUEST;
   const bool response = !self.server() && !stream->head_received_;
   ++self.progress_;
-  const Verdict verdict = request    ? self.reader_.finish_request(*stream->request, ended)
+  // RFC 9113 section 8.5: in a tunnel there is DATA, and nothing of HTTP.
+  const bool in_tunnel = !request && !response && stream->tunnel_;
+  const Verdict verdict = in_tunnel  ? Verdict::malformed
+                          : request  ? self.reader_.finish_request(*stream->request, ended)
                           : response ? self.reader_.finish_response(*stream->response, ended, stream->head_request_)
                                      : self.reader_.finish_trailers();
   if (verdict == Verdict::malformed || (verdict == Verdict::too_large && !request)) {
@@ -160,9 +163,11 @@ int H2Callbacks::finish_section(H2Session& self, nghttp2_session* session, const
   if (ended) stream->end_received_ = true;
   if (request || response) {
     stream->head_received_ = request || !stream->response->interim();
-    if (request)
+    if (request) {
+      stream->tunnel_ = !stream->request->connect_protocol.empty();
       if (const auto priority = stream->request->fields.find("priority"))
         merge_priority(*priority, stream->urgency_, stream->incremental_);
+    }
     self.owner_.h2_head(*stream, verdict == Verdict::too_large);
     stream = find(session, id);
   }

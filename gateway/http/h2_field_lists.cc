@@ -58,7 +58,7 @@ void add_fields(H2FieldList& out, const HeaderList& fields, LeftOut&& left_out) 
   out.text.reserve(room);
   fields.for_each([&](const Header& field, HeaderId id) {
     if (is_left_out(id) || left_out(field, id) || !is_token(field.name)) return;
-    add(out, lower_name(out, field.name), field.value, is_sensitive(id));
+    add(out, lower_name(out, field.name), field.value, is_sensitive(id) || field.never_indexed);
   });
 }
 

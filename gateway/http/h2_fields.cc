@@ -80,7 +80,7 @@ std::string* H2FieldReader::pseudo(std::string_view name) noexcept {
 
 uint64_t H2FieldReader::list_bytes() const noexcept { return bytes_; }
 
-void H2FieldReader::add(std::string_view name, std::string_view value) {
+void H2FieldReader::add(std::string_view name, std::string_view value, bool never_indexed) {
   bytes_ += name.size() + value.size() + 32;  // RFC 9113 section 6.5.2
   ++count_;
   if (too_large()) return;
@@ -97,10 +97,10 @@ void H2FieldReader::add(std::string_view name, std::string_view value) {
   regular_seen_ = true;
   if (!is_token(name)) return bad("bad character in a field name");
   if (has_upper(name)) return bad("upper case in a field name");
-  add_regular(name, value, header_id(name));
+  add_regular(name, value, header_id(name), never_indexed);
 }
 
-void H2FieldReader::add_regular(std::string_view name, std::string_view value, HeaderId id) {
+void H2FieldReader::add_regular(std::string_view name, std::string_view value, HeaderId id, bool never_indexed) {
   switch (id) {
     case HeaderId::connection:
     case HeaderId::keep_alive:
@@ -113,7 +113,7 @@ void H2FieldReader::add_regular(std::string_view name, std::string_view value, H
     default: break;
   }
   if (section_ == Section::trailers) {
-    if (is_trailer_field(name, id)) fields_->add(name, value);
+    if (is_trailer_field(name, id)) fields_->add(name, value, never_indexed);
     return;
   }
   if (id == HeaderId::content_length) {
@@ -138,7 +138,7 @@ void H2FieldReader::add_regular(std::string_view name, std::string_view value, H
       return;
     }
   }
-  fields_->add(name, value);
+  fields_->add(name, value, never_indexed);
 }
 
 // :authority or Host; both only if they say the same.

@@ -25,7 +25,7 @@ class H2FieldReader {
   // fields and the strings a reader keeps are cleared, capacity kept.
   void begin(Section section, HeaderList& fields, const H2FieldLimits& limits) noexcept;
   // In order of arrival. What is wrong is kept for finish().
-  void add(std::string_view name, std::string_view value);
+  void add(std::string_view name, std::string_view value, bool never_indexed = false);
   // Bytes of the list so far, as RFC 9113 section 6.5.2 counts them, dropped fields included.
   uint64_t list_bytes() const noexcept;
 
@@ -59,7 +59,7 @@ class H2FieldReader {
   }
   bool too_large() const noexcept { return bytes_ > limits_.list_bytes || count_ > limits_.count; }
   std::string* pseudo(std::string_view name) noexcept;
-  void add_regular(std::string_view name, std::string_view value, HeaderId id);
+  void add_regular(std::string_view name, std::string_view value, HeaderId id, bool never_indexed);
   void check_request();
   void read_authority(RequestHead& head);
 

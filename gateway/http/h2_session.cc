@@ -15,6 +15,7 @@ constexpr uint32_t kWideWindow = 1024 * 1024;
 constexpr uint32_t kWideStreams = 4;
 constexpr uint32_t kSectionFrames = 9;  // HEADERS and eight CONTINUATION
 constexpr uint64_t kLeastSectionBytes = 64 * 1024;
+constexpr size_t kFrameHeader = 9;
 constexpr uint32_t kNoLimit = 0x7fffffff;
 constexpr uint32_t kMostStreams = 1000;  // at once, on a connection to a server that sets no limit
 
@@ -83,6 +84,7 @@ bool H2Session::receive(Bytes bytes, uint64_t now_ms) {
     }
     // After a GOAWAY, with no stream left, nghttp2 reads no more.
     if (nghttp2_session_want_read(session_) == 0) continue;
+    if (frames_.frame().type == H2Type::settings && !read_settings(piece)) return false;
     const auto read = nghttp2_session_mem_recv(session_, piece.bytes.data(), piece.bytes.size());
     if (read == NGHTTP2_ERR_BAD_CLIENT_MAGIC)
       fail(H2Code::protocol_error, "not an HTTP/2 preface");
@@ -186,6 +188,52 @@ bool H2Session::gone_quiet() {
   static constexpr uint8_t kPingAck[17] = {0, 0, 8, NGHTTP2_PING, NGHTTP2_FLAG_ACK};
   nghttp2_session_mem_recv(session_, kPingAck, sizeof kPingAck);
   return !heard_;
+}
+
+// RFC 9113 section 6.5.3: each value counts, in order. nghttp2 looks at the last of each only, and where a window grows
+// too large resets a stream of a connection that is at fault.
+bool H2Session::read_settings(const H2FrameScan::Piece& piece) {
+  if (frames_.frame().has(kH2Ack)) return true;
+  Bytes payload = piece.bytes;
+  if (piece.begins) {
+    payload = payload.subspan(kFrameHeader);
+    setting_size_ = 0;
+    widest_ = -1;
+    for (const H2Stream* stream = first_; stream != nullptr; stream = stream->next_)
+      widest_ = std::max<int64_t>(widest_, nghttp2_session_get_stream_remote_window_size(session_, stream->id_));
+  }
+  for (const uint8_t byte : payload) {
+    setting_[setting_size_++] = byte;
+    if (setting_size_ < setting_.size()) continue;
+    setting_size_ = 0;
+    const int id = setting_[0] << 8 | setting_[1];
+    const uint32_t value = static_cast<uint32_t>(setting_[2]) << 24 | static_cast<uint32_t>(setting_[3]) << 16 |
+                           static_cast<uint32_t>(setting_[4]) << 8 | setting_[5];
+    if (!read_setting(id, value)) return false;
+  }
+  return true;
+}
+
+bool H2Session::read_setting(int id, uint32_t value) {
+  constexpr int64_t kLargestWindow = 0x7fffffff;
+  switch (id) {
+    case NGHTTP2_SETTINGS_ENABLE_PUSH:
+    case NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL:
+    case NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES:
+      if (value > 1) fail(H2Code::protocol_error, "a setting that is neither 0 nor 1");
+      break;
+    case NGHTTP2_SETTINGS_MAX_FRAME_SIZE:
+      if (value < 0x4000 || value > 0xffffff) fail(H2Code::protocol_error, "SETTINGS_MAX_FRAME_SIZE out of range");
+      break;
+    case NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE:
+      if (widest_ >= 0) widest_ += static_cast<int64_t>(value) - peer_window_;
+      if (value > kLargestWindow || widest_ > kLargestWindow)
+        fail(H2Code::flow_control_error, "SETTINGS_INITIAL_WINDOW_SIZE too large");
+      peer_window_ = value;
+      break;
+    default: break;
+  }
+  return !failed_;
 }
 
 void H2Session::charge_reset() {
@@ -404,7 +452,7 @@ void H2Session::attach(H2Stream& stream, int32_t id) {
   stream.out_trailers_ = nullptr;
   stream.received_ = stream.unconsumed_ = 0;
   stream.head_request_ = stream.head_received_ = stream.end_queued_ = stream.end_sent_ = stream.end_received_ = false;
-  stream.deferred_ = stream.wide_ = stream.resetting_ = stream.incremental_ = false;
+  stream.deferred_ = stream.wide_ = stream.resetting_ = stream.incremental_ = stream.tunnel_ = false;
   stream.urgency_ = 3;
   stream.next_ = first_;
   stream.previous_ = nullptr;

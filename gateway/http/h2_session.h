@@ -3,6 +3,7 @@
 // hostile peer may cost is bounded here: see H2Limits. Single-threaded; no sockets, no TLS, no clock but the one it is
 // told.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -91,6 +92,7 @@ class H2Stream {
   bool deferred_ = false;   // nghttp2 waits for body bytes
   bool wide_ = false;       // its window has been enlarged
   bool resetting_ = false;  // RST_STREAM is queued
+  bool tunnel_ = false;     // server role: an extended CONNECT
   bool incremental_ = false;
   uint8_t urgency_ = 3;  // what the client asked for, RFC 9218 section 4
   H2Stream* next_ = nullptr;
@@ -206,6 +208,8 @@ class H2Session {
   static const char* what_failed(H2Type type) noexcept;
   void submit_settings();
   const uint8_t* announce_limit(Bytes frame);
+  bool read_settings(const H2FrameScan::Piece& piece);
+  bool read_setting(int id, uint32_t value);
   bool admit(const H2Frame& frame);
   bool admit_stream(int32_t id);
   bool settle(const H2Frame& frame);
@@ -248,6 +252,10 @@ class H2Session {
   const char* failure_ = "";
   H2Code failure_code_ = H2Code::no_error;
   std::vector<uint8_t> preface_;
+  std::array<uint8_t, 6> setting_{};  // one of the peer's, as it comes in
+  uint8_t setting_size_ = 0;
+  int64_t widest_ = -1;  // the largest window of a stream towards the peer, while its SETTINGS are read; -1: none
+  int64_t peer_window_ = 65535;  // its SETTINGS_INITIAL_WINDOW_SIZE
   bool limit_announced_ = false;
   bool goaway_received_ = false;
   bool settings_received_ = false;

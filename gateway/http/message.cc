@@ -79,7 +79,7 @@ void HeaderList::reserve(size_t text_bytes, size_t fields) {
   entries_.reserve(fields);
 }
 
-void HeaderList::add(std::string_view name, std::string_view value) {
+void HeaderList::add(std::string_view name, std::string_view value, bool never_indexed) {
   // Either may be a view into this very list: grow first, then copy from the new place.
   const char* old = text_.data();
   const size_t used = text_.size();
@@ -97,7 +97,8 @@ void HeaderList::add(std::string_view name, std::string_view value) {
   text_.append(name);
   text_.append(value);
   entries_.push_back({static_cast<uint32_t>(used), static_cast<uint32_t>(name.size()),
-                      static_cast<uint32_t>(used + name.size()), static_cast<uint32_t>(value.size()), id, false});
+                      static_cast<uint32_t>(used + name.size()), static_cast<uint32_t>(value.size()), id, false,
+                      never_indexed});
 }
 
 uint32_t HeaderList::add_block(std::string_view block) {
@@ -108,7 +109,7 @@ uint32_t HeaderList::add_block(std::string_view block) {
 
 void HeaderList::add_at(uint32_t name_at, uint32_t name_length, uint32_t value_at, uint32_t value_length) {
   const HeaderId id = header_id({text_.data() + name_at, name_length});
-  entries_.push_back({name_at, name_length, value_at, value_length, id, false});
+  entries_.push_back({name_at, name_length, value_at, value_length, id, false, false});
 }
 
 bool HeaderList::remove(std::string_view name) noexcept {

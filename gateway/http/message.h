@@ -12,8 +12,9 @@
 namespace sallyport::http {
 
 struct Header {
-  std::string_view name;   // as received; compare ignoring case
-  std::string_view value;  // without surrounding white space
+  std::string_view name;       // as received; compare ignoring case
+  std::string_view value;      // without surrounding white space
+  bool never_indexed = false;  // came so over HTTP/2, and goes on so (RFC 7541 section 6.2.3)
 };
 
 // Names the gateway itself looks at: found without comparing text again.
@@ -54,7 +55,7 @@ class HeaderList {
  public:
   void clear() noexcept;
   void reserve(size_t text_bytes, size_t fields);
-  void add(std::string_view name, std::string_view value);
+  void add(std::string_view name, std::string_view value, bool never_indexed = false);
   // For a parser: copies a whole field section at once and returns where it begins; add_at then names the fields by
   // their places (offsets as returned plus those within the block). Fields, each with an OWS-trimmed value, in any
   // order.
@@ -80,7 +81,7 @@ class HeaderList {
   template <class Visit>
   void for_each(Visit&& visit) const {
     for (const Entry& entry : entries_)
-      if (!entry.removed) visit(Header{name_of(entry), value_of(entry)}, entry.id);
+      if (!entry.removed) visit(Header{name_of(entry), value_of(entry), entry.never_indexed}, entry.id);
   }
   size_t capacity_bytes() const noexcept { return text_.capacity() + entries_.capacity() * sizeof(Entry); }
 
@@ -89,6 +90,7 @@ class HeaderList {
     uint32_t name_at, name_length, value_at, value_length;
     HeaderId id;
     bool removed;
+    bool never_indexed;
   };
   std::string_view name_of(const Entry& e) const noexcept { return {text_.data() + e.name_at, e.name_length}; }
   std::string_view value_of(const Entry& e) const noexcept { return {text_.data() + e.value_at, e.value_length}; }
