@@ -17,7 +17,10 @@ bool is_idempotent(std::string_view method) noexcept {
 }
 
 constexpr size_t kMostReplayed = 64 * 1024;
+// Of a request that servers say they have not processed. One that closes its connections after so many requests makes
+// it through some of them each time.
 constexpr int kMostTries = 4;
+constexpr int kMostTriesLeaving = 20;
 
 bool speaks_ntlm(const http::HeaderList& fields) {
   bool found = false;
@@ -247,7 +250,8 @@ bool Exchange::may_retry(const Error& error) const noexcept {
     // The server may have done something with it.
     case Retry::if_reused:
       return is_idempotent(request.method) && request.body == http::Body::none && !body_seen_ && tries_ < 2;
-    case Retry::other_endpoint: return replayable_body_ && tries_ < kMostTries;
+    case Retry::other_endpoint:
+      return replayable_body_ && tries_ < (h2_leg_.server_leaves() ? kMostTriesLeaving : kMostTries);
   }
   return false;
 }

@@ -11,7 +11,9 @@ constexpr int kMostInterims = 64;  // 1xx answers to one request
 
 void H2Leg::attach(ServerConnection connection, http::ResponseHead& head, http::HeaderList& trailer_fields,
                    uint64_t now_ms) {
-  connection_ = std::move(connection);
+  server_ = std::move(connection);
+  connection_ = server_.h2;
+  attached_ = true;
   response = final_ = &head;
   trailers = &trailer_fields;
   request_ = nullptr;
@@ -21,46 +23,46 @@ void H2Leg::attach(ServerConnection connection, http::ResponseHead& head, http::
   code_ = http::H2Code::no_error;
   failure_ = "";
   upgrade_ = settings_ = request_ended_ = head_ready_ = head_told_ = false;
-  ended_ = half_closed_ = closed_ = unprocessed_ = lost_ = false;
+  ended_ = half_closed_ = closed_ = unprocessed_ = lost_ = leaving_ = false;
 }
 
 void H2Leg::send_head(const http::RequestHead& head, bool upgrade, std::string&) {
   upgrade_ = upgrade;
   if (upgrade) {
     request_ = &head;
-    if (connection_.h2->settings_received()) {
+    if (connection_->settings_received()) {
       open_tunnel();
     } else {
-      connection_.h2->wait_for_settings(*this);
+      connection_->wait_for_settings(*this);
     }
     return;
   }
   request_ended_ = head.body == http::Body::none;
-  if (!connection_.h2->open(*this, head, {}, request_ended_)) on_closed(http::H2Code::refused_stream, true, false);
+  if (!connection_->open(*this, head, {}, request_ended_)) on_closed(http::H2Code::refused_stream, true, false);
 }
 
 void H2Leg::open_tunnel() {
   settings_ = false;
-  if (!connection_.h2->extended_connect()) {
+  if (!connection_->extended_connect()) {
     failure_ = "the server takes no WebSocket over HTTP/2 (RFC 8441)";
     closed_ = true;
     return;
   }
   std::string_view protocol = request_->connect_protocol;
   if (protocol.empty()) protocol = request_->fields.find(http::HeaderId::upgrade).value_or("");
-  if (!connection_.h2->open(*this, *request_, protocol, false)) on_closed(http::H2Code::refused_stream, true, false);
+  if (!connection_->open(*this, *request_, protocol, false)) on_closed(http::H2Code::refused_stream, true, false);
 }
 
 void H2Leg::send_body(Bytes piece, std::string&) {
   if (closed_ || piece.empty()) return;
   progress_ += piece.size();
-  connection_.h2->send(*this, piece);
+  connection_->send(*this, piece);
 }
 
 void H2Leg::send_end(const http::HeaderList& trailer_fields, std::string&) {
   if (closed_ || request_ended_) return;
   request_ended_ = true;
-  connection_.h2->end(*this, trailer_fields.empty() ? nullptr : &trailer_fields);
+  connection_->end(*this, trailer_fields.empty() ? nullptr : &trailer_fields);
 }
 
 bool H2Leg::congested() const noexcept { return pending() >= Transport::kHighMark; }
@@ -71,7 +73,7 @@ bool H2Leg::can_progress() const noexcept {
 }
 
 bool H2Leg::pump() {
-  if (settings_) open_tunnel();
+  if (settings_ && connection_ != nullptr) open_tunnel();
   for (size_t i = 0; i < interims_.size(); ++i) {
     std::swap(*final_, interims_[i]);
     owner_.leg_head(true);
@@ -88,7 +90,7 @@ bool H2Leg::pump() {
     owner_.leg_body(front);
     if (!attached()) return true;
     in_.consume(front.size());
-    connection_.h2->consume(*this, front.size());
+    if (connection_ != nullptr) connection_->consume(*this, front.size());
   }
   if (!in_.empty()) return true;
   if (ended_ && head_told_) {
@@ -123,7 +125,7 @@ void H2Leg::on_head() {
   if (++interims_seen_ > kMostInterims) {
     failure_ = "the server sent too many interim responses";
     closed_ = true;
-    connection_.h2->reset(*this, http::H2Code::enhance_your_calm);
+    connection_->reset(*this, http::H2Code::enhance_your_calm);
     return;
   }
   interims_.push_back(std::exchange(*final_, {}));
@@ -136,6 +138,8 @@ void H2Leg::on_data(Bytes piece) {
 
 void H2Leg::on_closed(http::H2Code code, bool unprocessed, bool lost) {
   closed_ = true;
+  leaving_ = connection_ != nullptr && connection_->goes_away();
+  connection_ = nullptr;  // it may die before this is looked at
   code_ = code;
   unprocessed_ = unprocessed;
   lost_ = lost;
@@ -149,7 +153,7 @@ void H2Leg::fail() {
     error = Error{Kind::cut, Side::upstream, Retry::other_endpoint, 0, "the server refused the stream", {}};
   } else if (lost_) {
     error = Error{Kind::cut, Side::upstream, Retry::no, 0, "the server cut the connection", {}};
-    if (!head_ready_ && connection_.reused) error.retry = Retry::if_reused;
+    if (!head_ready_ && server_.reused) error.retry = Retry::if_reused;
   } else if (code_ == http::H2Code::protocol_error || code_ == http::H2Code::flow_control_error) {
     error.kind = Kind::protocol;
   }
@@ -157,13 +161,16 @@ void H2Leg::fail() {
 }
 
 void H2Leg::suspect() noexcept {
-  if (attached()) connection_.h2->suspect(started_ms_);
+  if (connection_ != nullptr) connection_->suspect(started_ms_);
 }
 
 void H2Leg::abandon() noexcept {
   if (!attached()) return;
-  connection_.h2->forget(*this);
-  connection_ = ServerConnection();
+  if (connection_ != nullptr) connection_->forget(*this);
+  static_cast<ListHook<H2Connection::Stream>&>(*this).unlink();
+  connection_ = nullptr;
+  server_ = ServerConnection();
+  attached_ = false;
   in_.clear();
   interims_.clear();
 }

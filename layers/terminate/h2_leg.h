@@ -17,7 +17,7 @@ class H2Leg final : public Leg, private H2Connection::Stream {
   ~H2Leg() { abandon(); }
 
   void attach(ServerConnection connection, http::ResponseHead& response, http::HeaderList& trailers, uint64_t now_ms);
-  bool attached() const noexcept { return connection_.h2 != nullptr; }
+  bool attached() const noexcept { return attached_; }
   void send_head(const http::RequestHead& head, bool upgrade, std::string& scratch) override;
   void send_body(Bytes piece, std::string& scratch) override;
   void send_end(const http::HeaderList& trailers, std::string& scratch) override;
@@ -28,6 +28,8 @@ class H2Leg final : public Leg, private H2Connection::Stream {
   uint64_t progress() const noexcept override { return progress_; }
   void suspect() noexcept override;
   void abandon() noexcept override;
+  // The server is about to close the connection, which it does after so many requests: no fault of this one.
+  bool server_leaves() const noexcept { return leaving_; }
   // How the server reset the stream; no_error if it has not.
   http::H2Code code() const noexcept { return code_; }
 
@@ -47,7 +49,9 @@ class H2Leg final : public Leg, private H2Connection::Stream {
   void fail();
 
   Owner& owner_;
-  ServerConnection connection_;
+  ServerConnection server_;
+  H2Connection* connection_ = nullptr;  // as long as the stream is open there
+  bool attached_ = false;
   http::ResponseHead* final_ = nullptr;
   const http::RequestHead* request_ = nullptr;
   std::vector<http::ResponseHead> interims_;
@@ -67,6 +71,7 @@ class H2Leg final : public Leg, private H2Connection::Stream {
   bool closed_ = false;
   bool unprocessed_ = false;
   bool lost_ = false;
+  bool leaving_ = false;
 };
 
 }  // namespace sallyport

@@ -42,7 +42,6 @@ const config::Timeouts& H2ClientStream::timeouts() const noexcept {
 void H2ClientStream::on_head(bool too_large) {
   head_complete_ = true;
   note_progress();
-  config::Milliseconds first = timeouts().client;
   if (too_large) {
     exchange_->host = exchange_->request.authority;
     exchange_->path = exchange_->request.target;
@@ -51,10 +50,17 @@ void H2ClientStream::on_head(bool too_large) {
     refuse(431, End::bad_request, "header list too large");
   } else {
     begin();
-    first = timeouts().client;
   }
-  if (first.count() == 0) first = timeouts().tunnel;
-  flow_.client().worker->io.loop.arm(deadline_, first);
+  flow_.client().worker->io.loop.arm(deadline_, look_again());
+}
+
+// What the stream waits for changes without notice: the deadline comes round as often as the shorter of its times.
+config::Milliseconds H2ClientStream::look_again() const noexcept {
+  const config::Timeouts& times = timeouts();
+  config::Milliseconds shorter = times.client.count() == 0   ? times.tunnel
+                                 : times.tunnel.count() == 0 ? times.client
+                                                             : std::min(times.client, times.tunnel);
+  return shorter.count() == 0 ? config::Milliseconds(60'000) : std::max(shorter, config::Milliseconds(64));
 }
 
 void H2ClientStream::begin() {
@@ -306,9 +312,9 @@ void H2ClientStream::on_deadline(Deadline&) {
   config::Milliseconds limit = time_for(wait);
   uint64_t waited = loop.now() - since_ms_;
   if (wait == Wait::none || limit.count() == 0 || waited < static_cast<uint64_t>(limit.count())) {
-    int64_t left = wait == Wait::none || limit.count() == 0 ? std::max<int64_t>(timeouts().client.count(), 1000)
-                                                            : limit.count() - static_cast<int64_t>(waited);
-    loop.arm(deadline_, config::Milliseconds(left));
+    bool waiting = wait != Wait::none && limit.count() > 0;
+    config::Milliseconds left(limit.count() - static_cast<int64_t>(waited));
+    loop.arm(deadline_, waiting ? std::min(left, look_again()) : look_again());
     return;
   }
   flow_.client().worker->counters.reject(Rejection::timeout);

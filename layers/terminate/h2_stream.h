@@ -58,6 +58,7 @@ class H2ClientStream final : public http::H2Stream,
   Wait waiting() const noexcept;
   config::Milliseconds time_for(Wait wait) const noexcept;
   void note_progress() noexcept;
+  config::Milliseconds look_again() const noexcept;
   const config::Timeouts& timeouts() const noexcept;
 
   H2Flow& flow_;
