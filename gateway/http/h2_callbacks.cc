@@ -225,6 +225,7 @@ int H2Callbacks::on_frame(nghttp2_session* session, const nghttp2_frame* frame, 
       break;
     case NGHTTP2_GOAWAY:
       self.goaway_received_ = true;
+      self.goaway_last_ = frame->goaway.last_stream_id;
       self.owner_.h2_changed();
       break;
     case NGHTTP2_PRIORITY_UPDATE: on_priority_update(session, frame); break;

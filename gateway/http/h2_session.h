@@ -187,6 +187,8 @@ class H2Session {
   size_t streams() const noexcept { return streams_; }  // open ones
   // With no stream open either, nothing more comes of this connection: close it.
   bool goaway_received() const noexcept { return goaway_received_; }
+  // The last stream that the peer's GOAWAY takes: 0 if it has taken none.
+  int32_t goaway_last() const noexcept { return goaway_last_; }
   bool failed() const noexcept { return failed_; }
   // Why; static text. "" as long as nothing has failed.
   const char* failure() const noexcept { return failure_; }
@@ -233,7 +235,8 @@ class H2Session {
   H2ClosedStreams closed_;
   H2FieldReader reader_;
   H2FieldList list_;
-  HeaderList unwanted_;  // trailers that nobody asked for
+  std::vector<uint8_t> preface_;  // our SETTINGS, put right
+  HeaderList unwanted_;           // trailers that nobody asked for
   H2Stream* first_ = nullptr;
   uint64_t now_ms_;
   Bucket resets_;
@@ -251,12 +254,12 @@ class H2Session {
   int last_error_ = 0;         // of nghttp2, about the frame that is being read
   const char* failure_ = "";
   H2Code failure_code_ = H2Code::no_error;
-  std::vector<uint8_t> preface_;
+  int64_t widest_ = -1;  // the largest window of a stream towards the peer, while its SETTINGS are read; -1: none
+  int64_t peer_window_ = 65535;       // its SETTINGS_INITIAL_WINDOW_SIZE
   std::array<uint8_t, 6> setting_{};  // one of the peer's, as it comes in
   uint8_t setting_size_ = 0;
-  int64_t widest_ = -1;  // the largest window of a stream towards the peer, while its SETTINGS are read; -1: none
-  int64_t peer_window_ = 65535;  // its SETTINGS_INITIAL_WINDOW_SIZE
   bool limit_announced_ = false;
+  int32_t goaway_last_ = 0;
   bool goaway_received_ = false;
   bool settings_received_ = false;
   bool failed_ = false;

@@ -59,7 +59,8 @@ class H2Connection final : public ListHook<H2Connection>,
   bool has_room() const noexcept;
   bool settings_received() const noexcept { return session_.settings_received(); }
   bool extended_connect() const noexcept { return session_.extended_connect(); }
-  bool goes_away() const noexcept { return session_.goaway_received(); }
+  // The server has served some, and takes no more.
+  bool goes_away() const noexcept { return session_.goaway_received() && session_.goaway_last() > 0; }
   bool tls() const noexcept { return transport_->ssl() != nullptr; }
 
   // Streams. open: false if the connection cannot take it any more.
