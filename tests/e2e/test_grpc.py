@@ -179,7 +179,7 @@ def test_a_deadline_longer_than_the_servers_timeout_counts(grpc_way):
         assert grpc_way.server.call("Sleep").cancelled.wait(PATIENCE)
 
 
-@ways("edge", "reencrypt-auto")
+@ways("edge")
 def test_a_silent_stream_outlives_the_clients_timeouts(grpc_way):
     """The bodies of gRPC wait under timeouts.tunnel: a stream may be silent for hours."""
     grpc_way.start(timeouts={"client": "500ms", "server": "500ms", "keep_alive": "500ms", "request": "500ms"})

@@ -322,6 +322,32 @@ def test_the_preface_on_a_tls_port_and_half_a_preface(gateway, h2_server, leaf):
     assert not server.requests
 
 
+# --- counts
+
+def test_metrics_are_right_to_the_unit(gateway, h2_server, leaf, ca):
+    """Streams are requests; a connection is one session, however many there were on it."""
+    server = h2_server(lambda r: response(int(r.target[1:]), b"12345"))
+    gw = gateway({"test": edge(HOST, server, server_protocol="h2"), "plain": plain("plain.example", server, server_protocol="h2")},
+                 certs={"t.pem": leaf(HOST)})
+    for _ in range(3):
+        with client_of(gw, ca) as client:
+            streams = [client.open("GET", f"/{status}") for status in (200, 201, 301, 404, 500) * 4]
+            assert [one.whole().status for one in streams] == [200, 201, 301, 404, 500] * 4
+            assert client.request("POST", "/200", body=b"x" * 1000).status == 200
+            assert client.request("GET", "/200", "nowhere.example").status == 421
+    with H2Client(gw.ports["http"]) as client:
+        assert client.request("GET", "/200", "plain.example").status == 200
+    until(lambda: metrics(gw)["sallyport_sessions"] == 0, "every session is over")
+    seen, lines = metrics(gw), gw.accesses()
+    assert (seen["sallyport_connections_total"], seen["sallyport_requests_total"], len(lines)) == (4, 67, 67)
+    assert [seen[f'sallyport_responses_total{{class="{c}xx"}}'] for c in (2, 3, 4, 5)] == [28, 12, 15, 12]
+    assert (seen['sallyport_sniffed_total{protocol="tls"}'], seen['sallyport_sniffed_total{protocol="h2"}']) == (3, 1)
+    assert seen["sallyport_tls_handshakes_total"] == 3
+    assert sum(line["bytes_in"] for line in lines) == seen["sallyport_received_bytes_total"] == 3000
+    assert sum(line["bytes_out"] for line in lines) == seen["sallyport_sent_bytes_total"]
+    assert not [name for name, value in seen.items() if "rejected" in name and value and "no_route" not in name]
+
+
 # --- what servers agree on
 
 def test_protocol_h2_and_a_server_that_has_none(gateway, http_server, leaf, ca, server_ca):

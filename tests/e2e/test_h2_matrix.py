@@ -337,7 +337,7 @@ def test_a_slow_server_is_waited_for_and_not_for_ever(both):
             finally:
                 go.set()
             return None
-        go.wait(0.4)
+        go.wait(0.1)
         return response(200, b"late")
     both.server.answer = answer
     with both.client() as client:

@@ -69,7 +69,7 @@ def url(gw, name, path="/"):
 
 def options(gw, name, ca, version="2"):
     version = {"1": "--http1.1", "2": "--http2-prior-knowledge" if "plain" in name else "--http2"}[version]
-    return [version, "--resolve", f"{name}.example:{port(gw, name)}:127.0.0.1", "--cacert", ca.cert]
+    return [version, "--expect100-timeout", "0.1", "--resolve", f"{name}.example:{port(gw, name)}:127.0.0.1", "--cacert", ca.cert]
 
 
 @pytest.mark.parametrize("version", ["1", "2"])
@@ -194,11 +194,11 @@ def test_httpx(gw, ca, monkeypatch):
             assert reply.status_code == 200 and "connection" not in reply.headers
 
 
-@pytest.mark.parametrize("name", ["edge", "re", "clear"])
-def test_python_h2_beside_nginx(gw, ca, name):
-    """Fifty streams side by side, on two connections."""
+@pytest.mark.parametrize("name", ["edge", "re"])
+def test_python_h2_before_nginx(gw, ca, name):
+    """Streams side by side, on two connections."""
     clients = [H2Client(port(gw, name), tls=ca.client_context(alpn=["h2"]), name=f"{name}.example") for _ in range(2)]
-    digests = together(50, lambda n: hashlib.sha256(clients[n % 2].request("GET", "/data", f"{name}.example").body).hexdigest())
+    digests = together(16, lambda n: hashlib.sha256(clients[n % 2].request("GET", "/data", f"{name}.example").body).hexdigest())
     assert len(set(digests)) == 1
     for client in clients:
         assert not client.goaways

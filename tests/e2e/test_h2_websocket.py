@@ -446,11 +446,11 @@ def test_a_server_that_resets_is_a_cut(sockets, kind, client_kind):
 
 @KINDS
 def test_a_silent_one_ends_by_timeouts_tunnel_and_no_other(sockets, kind):
-    sockets.start("edge", kind, timeouts={"tunnel": "2s", "client": "500ms", "server": "500ms", "keep_alive": "500ms", "request": "500ms"})
+    sockets.start("edge", kind, timeouts={"tunnel": "1500ms", "client": "500ms", "server": "500ms", "keep_alive": "500ms", "request": "500ms"})
     with sockets.h2() as client:
         one = client.connect(headers=FIELDS)
         exchange(one, (3,))
-        time.sleep(1)
+        time.sleep(0.7)
         exchange(one, (3,))
         assert one.wait_ended() is not None or one.ended
 
