@@ -6,7 +6,8 @@ import pytest
 
 from harness.gateway import sanitized
 from harness.h2_client import Flood, FrameClient, H2Client
-from harness.h2_endpoint import Code, frame
+from harness.h2_endpoint import frame
+from harness.h2_stream import Code
 from harness.h2_server import H2Server
 from harness.h2_ways import H1Client, metrics
 from harness.http_server import response

@@ -8,7 +8,8 @@ import pytest
 
 from harness.gateway import sanitized
 from harness.h2_client import H2Client
-from harness.h2_endpoint import Code
+from harness.h2_endpoint import Setting
+from harness.h2_stream import Code
 from harness.h2_server import H2Server
 from harness.h2_ways import CUT, together
 from harness.http_server import HttpServer, response
@@ -258,7 +259,6 @@ def test_windows_of_every_size(behind, kind, window):
 
 
 def test_a_server_with_a_tiny_window(behind):
-    from harness.h2_endpoint import Setting
     server = H2Server(lambda r: response(200, hashlib.sha256(r.body).digest()), settings={Setting.INITIAL_WINDOW_SIZE: 100})
     behind.start("h2", None, server=server)
     with behind.client() as client:
@@ -269,7 +269,6 @@ def test_a_server_with_a_tiny_window(behind):
 
 def test_a_window_that_shrinks_below_nothing(behind):
     """RFC 9113 section 6.9.2: a smaller INITIAL_WINDOW_SIZE makes windows negative."""
-    from harness.h2_endpoint import Setting
     behind.start("h1", lambda r: response(200, body_of("/x", 200_000)))
     with behind.client(window=50_000) as client:
         one = client.open("GET", "/x", hold=True)

@@ -5,7 +5,8 @@ import pytest
 
 from harness.client import Client
 from harness.h2_client import PREFACE, FrameClient, H2Client
-from harness.h2_endpoint import Code, Setting, StreamReset
+from harness.h2_endpoint import Setting
+from harness.h2_stream import Code, StreamReset
 from harness.h2_server import H2Server
 from harness.h2_ways import CUT, H1Client, is_closed, metrics, together
 from harness.http_server import response

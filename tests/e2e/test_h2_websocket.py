@@ -3,7 +3,6 @@ import asyncio
 import base64
 import os
 import threading
-import time
 
 import pytest
 import websockets
@@ -14,100 +13,13 @@ from wsproto.extensions import PerMessageDeflate
 from harness import websocket
 from harness.client import Client
 from harness.h2_client import FrameClient, H2Client
-from harness.h2_server import H2Server, respond
-from harness.h2_endpoint import Code, Setting, StreamReset, frame
-from harness.h2_ways import CUT, H1Client, together
-from harness.http_server import HttpServer, response
-from harness.services import edge, plain, reencrypt
+from harness.h2_endpoint import Setting, frame
+from harness.h2_server import respond
+from harness.h2_sockets import BOTH, FIELDS, HOST, KINDS, accept, exchange, leave, sockets  # noqa: F401
+from harness.h2_ways import together
+from harness.http_server import response
+from harness.services import edge
 from harness.wait import PATIENCE, until
-
-HOST = "test.example"
-CAN = {Setting.ENABLE_CONNECT_PROTOCOL: 1}
-FIELDS = [("Sec-WebSocket-Version", "13"), ("Origin", "https://test.example")]
-
-
-def accept(request, status="200", fields=()):
-    request.stream.send_headers([(":status", status), *fields])
-
-
-def echo(request):
-    """Of either version: takes the WebSocket and echoes frames until close; anything else is described."""
-    if request.method != "CONNECT":
-        if not request.get("upgrade"):
-            return response(200, b"plain")
-        websocket.serve(request)
-        if hasattr(request.conn.sock, "unwrap"):
-            request.conn.sock.unwrap()  # under TLS, an end without close_notify is a cut
-        return None
-    accept(request)
-    while True:
-        opcode, data = websocket.read_frame(request.stream)
-        request.stream.send(websocket.frame(data, False, opcode), end=opcode == 8)
-        if opcode == 8:
-            request.stream.rest()
-            return None
-
-
-class Sockets:
-    """A gateway with one service before a server of the kind asked for."""
-
-    def __init__(self, gateway, ca, server_ca, leaf):
-        self._gateway, self.ca, self._server_ca, self._leaf = gateway, ca, server_ca, leaf
-        self.server = self.gw = None
-
-    def start(self, mode="edge", kind="h2", answer=echo, settings=CAN, protocol="auto", alpn=("h2", "http/1.1"), **keys):
-        self.mode = mode
-        tls = self._server_ca.leaf(HOST) if mode == "reencrypt" else None
-        if kind == "h2":
-            self.server = H2Server(answer, tls=tls.server_context(alpn=list(alpn)) if tls else None, settings=settings)
-        else:
-            self.server = HttpServer(answer, tls=tls.server_context() if tls else None)
-        spec = {"edge": edge, "reencrypt": reencrypt, "http": plain}[mode](HOST, self.server, **keys)
-        if tls:
-            spec["server_tls"] = {"ca": "servers.pem", "protocol": protocol}
-        elif kind == "h2":
-            spec["server_protocol"] = "h2"
-        certs = {"w.pem": self._leaf(HOST), "servers.pem": open(self._server_ca.cert).read()}
-        self.gw = self._gateway({"ws": spec}, certs=certs)
-        return self
-
-    @property
-    def port(self):
-        return self.gw.ports["http" if self.mode == "http" else "https"]
-
-    def h2(self, **kw):
-        return H2Client(self.port, tls=None if self.mode == "http" else self.ca.client_context(alpn=["h2"]), name=HOST, **kw)
-
-    def h1(self):
-        return H1Client(self.port, tls=None if self.mode == "http" else self.ca.client_context(alpn=["http/1.1"]), name=HOST)
-
-
-@pytest.fixture
-def sockets(gateway, ca, server_ca, leaf):
-    one = Sockets(gateway, ca, server_ca, leaf)
-    yield one
-    if one.server:
-        one.server.stop()
-        assert not one.server.errors, one.server.errors
-
-
-BOTH = pytest.mark.parametrize("mode, kind", [(m, k) for m in ("edge", "reencrypt", "http") for k in ("h1", "h2")])
-KINDS = pytest.mark.parametrize("kind", ["h1", "h2"])
-
-
-def leave(stream):
-    """Ends our side of a WebSocket that the server has ended already: the gateway may have said that nobody reads any more."""
-    try:
-        stream.send(b"", end=True)
-    except StreamReset as error:
-        assert error.code == Code.NO_ERROR
-
-
-def exchange(stream, sizes=(0, 1, 125, 126, 70_000)):
-    for size in sizes:
-        data = os.urandom(size)
-        stream.send(websocket.frame(data, True))
-        assert websocket.read_frame(stream) == (2, data)
 
 
 @BOTH
@@ -228,6 +140,21 @@ def test_with_auto_an_upgrade_gets_http11(sockets, client_kind):
     assert sorted(set(sockets.server.protocols)) == ["h2", "http/1.1"]
 
 
+@pytest.mark.parametrize("client_kind", ["h1", "h2"])
+def test_with_auto_an_http2_connection_that_takes_it_is_used(sockets, client_kind):
+    sockets.start("reencrypt", "h2")
+    with (sockets.h1 if client_kind == "h1" else sockets.h2)() as client:
+        assert client.request().body == b"plain"
+        if client_kind == "h1":
+            assert websocket.upgrade(client).status == 101
+            exchange(client)
+        else:
+            one = client.connect(headers=FIELDS)
+            assert one.answer().status == 200
+            exchange(one)
+    assert set(sockets.server.protocols) == {"h2"}
+
+
 @BOTH
 def test_eight_mebibytes_each_way(sockets, mode, kind):
     sockets.start(mode, kind)
@@ -303,156 +230,6 @@ def test_bytes_behind_the_101_are_not_lost(sockets):
         assert websocket.read_frame(one) == (2, b"early")
         one.send(websocket.frame(b"done", True))
         assert one.rest() == b""
-
-
-# --- ends
-
-@KINDS
-def test_the_server_closes(sockets, kind):
-    def answer(request):
-        if request.method == "CONNECT":
-            accept(request)
-            request.stream.send(websocket.frame(b"\x03\xe9bye", False, 8))
-            assert websocket.read_frame(request.stream)[0] == 8
-            request.stream.send(b"", end=True)
-            return None
-        request.conn.send(("HTTP/1.1 101 Yes\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: "
-                           + websocket.accept_key(request.get("sec-websocket-key")) + "\r\n\r\n").encode())
-        request.conn.send(websocket.frame(b"\x03\xe9bye", False, 8))
-        assert websocket.read_frame(request.conn)[0] == 8
-        return None
-    sockets.start("edge", kind, answer)
-    with sockets.h2() as client:
-        one = client.connect(headers=FIELDS)
-        assert websocket.read_frame(one) == (8, b"\x03\xe9bye")
-        one.send(websocket.frame(b"\x03\xe9", True, 8))
-        assert one.rest() == b"" and one.ended, "an orderly end"
-        leave(one)
-        client.ping()
-
-
-@KINDS
-def test_a_half_close_by_the_client(sockets, kind):
-    """END_STREAM is the end of one direction (RFC 8441 section 5): a FIN for an HTTP/1.1 server."""
-    def answer(request):
-        if request.method == "CONNECT":
-            accept(request)
-            heard = request.stream.rest()
-            request.stream.send(b"heard " + heard, end=True)
-            return None
-        request.conn.send(b"HTTP/1.1 101 Yes\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: "
-                          + websocket.accept_key(request.get("sec-websocket-key")).encode() + b"\r\n\r\n")
-        heard = request.conn.rest()
-        request.conn.send(b"heard " + heard)
-        return None
-    sockets.start("edge", kind, answer)
-    with sockets.h2() as client:
-        one = client.connect(headers=FIELDS)
-        assert one.answer().status == 200
-        one.send(b"words", end=True)
-        assert one.rest() == b"heard words"
-    assert sockets.gw.access(path="/ws")["end"] == "ok"
-
-
-@KINDS
-def test_a_half_close_by_the_server(sockets, kind):
-    """The server has said all it has to say, and goes on listening."""
-    heard = []
-
-    def answer(request):
-        if request.method == "CONNECT":
-            accept(request)
-            request.stream.send(b"words", end=True)
-            heard.append(request.stream.rest())
-            return None
-        request.conn.send(b"HTTP/1.1 101 Yes\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: "
-                          + websocket.accept_key(request.get("sec-websocket-key")).encode() + b"\r\n\r\nwords")
-        request.conn.shut()
-        heard.append(request.conn.rest())
-        return None
-    sockets.start("edge", kind, answer)
-    with sockets.h2() as client:
-        one = client.connect(headers=FIELDS)
-        assert one.answer().status == 200 and one.rest() == b"words"
-        one.send(b"the client's last words", end=True)
-        until(lambda: heard, "what the server heard")
-    assert heard == [b"the client's last words"]
-
-
-@KINDS
-@pytest.mark.parametrize("how", ["stream", "connection"])
-def test_a_client_that_resets_frees_the_server(sockets, kind, how):
-    begun, freed = threading.Event(), threading.Event()
-
-    def answer(request):
-        if request.method == "CONNECT":
-            accept(request)
-        elif request.get("upgrade"):
-            request.conn.send(b"HTTP/1.1 101 Yes\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: "
-                              + websocket.accept_key(request.get("sec-websocket-key")).encode() + b"\r\n\r\n")
-        else:
-            return response(200, b"plain")
-        begun.set()
-        request.conn.wait_gone()
-        freed.set()
-        return None
-    sockets.start("edge", kind, answer)
-    client = sockets.h2()
-    one = client.connect(headers=FIELDS)
-    assert one.answer().status == 200 and begun.wait(PATIENCE)
-    if how == "stream":
-        one.reset(Code.CANCEL)
-    else:
-        client.reset()
-    assert freed.wait(PATIENCE)
-    assert sockets.gw.access(path="/ws")["end"] in ("client_cut", "client_closed")
-    if how == "stream":
-        assert client.request().body == b"plain"
-    client.close()
-
-
-@KINDS
-@pytest.mark.parametrize("client_kind", ["h1", "h2"])
-def test_a_server_that_resets_is_a_cut(sockets, kind, client_kind):
-    go = threading.Event()
-
-    def answer(request):
-        if request.method == "CONNECT":
-            accept(request)
-            request.stream.send(websocket.frame(b"half", False))
-        elif request.get("upgrade"):
-            request.conn.send(b"HTTP/1.1 101 Yes\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: "
-                              + websocket.accept_key(request.get("sec-websocket-key")).encode() + b"\r\n\r\n" + websocket.frame(b"half", False))
-        else:
-            return response(200, b"plain")
-        go.wait(PATIENCE)
-        request.conn.reset()
-        return None
-    sockets.start("edge", kind, answer)
-    with (sockets.h1 if client_kind == "h1" else sockets.h2)() as client:
-        if client_kind == "h1":
-            assert websocket.upgrade(client).status == 101
-            one = client
-        else:
-            one = client.connect(headers=FIELDS)
-        assert websocket.read_frame(one) == (2, b"half")
-        go.set()
-        with pytest.raises(CUT):
-            one.rest()
-        if client_kind == "h2":
-            assert client.request().body == b"plain"
-    assert sockets.gw.access(path="/ws")["end"] in ("server_cut", "server_closed")
-
-
-@KINDS
-def test_a_silent_one_ends_by_timeouts_tunnel_and_no_other(sockets, kind):
-    sockets.start("edge", kind, timeouts={"tunnel": "1500ms", "client": "500ms", "server": "500ms", "keep_alive": "500ms", "request": "500ms"})
-    with sockets.h2() as client:
-        one = client.connect(headers=FIELDS)
-        exchange(one, (3,))
-        time.sleep(0.7)
-        exchange(one, (3,))
-        assert one.wait_ended() is not None or one.ended
 
 
 # --- other tokens, and CONNECT without one

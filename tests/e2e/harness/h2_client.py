@@ -7,7 +7,8 @@ import hyperframe.frame
 from hpack import Decoder, Encoder
 
 from .client import Client, Response
-from .h2_endpoint import Endpoint, Setting, Stream, frame
+from .h2_endpoint import Endpoint, Setting, frame
+from .h2_stream import Stream
 from .wait import PATIENCE
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"

@@ -10,7 +10,8 @@ import time
 
 from .client import Stream as Bytes
 from .client import Truncated
-from .h2_endpoint import Code, Endpoint, Setting
+from .h2_endpoint import Endpoint, Setting
+from .h2_stream import Code
 from .http_server import HttpServer, Request, describe
 from .wait import PATIENCE
 
