@@ -21,7 +21,8 @@ std::optional<Result<ServerConnection>> Connector::start(WorkerUpstream& upstrea
   pooled_ = options.pooled && !options.only_fresh;
   must_be_alive_ = options.must_be_alive;
   http_ = options.http;
-  only_http1_ = options.only_http1 && upstream.upstream.protocol == config::HttpProtocol::auto_;
+  tunnel_ = options.tunnel && upstream.upstream.protocol == config::HttpProtocol::auto_;
+  only_http1_ = (options.only_http1 || tunnel_) && upstream.upstream.protocol == config::HttpProtocol::auto_;
   tried_ = options.avoid;
   attempts_ = 0;
   started_us_ = Loop::precise_now();
@@ -77,12 +78,13 @@ bool Connector::find_connection(std::optional<Result<ServerConnection>>& found) 
   const Upstream& upstream = upstream_->upstream;
   std::string_view name = pool_key(upstream, *upstream.endpoints[index_], host_);
   bool h2 = may_be_h2();
-  if (h2) {
+  if (h2 || tunnel_) {
     // A PROXY header speaks for one client only.
     key_ = name;
     if (!proxy_header_.empty()) key_.append("\n").append(proxy_header_);
     H2Pool& pool = *upstream_->h2_pools[index_];
-    if (H2Connection* connection = pool.find(key_, generation_)) {
+    H2Connection* connection = pool.find(key_, generation_);
+    if (connection != nullptr && (h2 || connection->extended_connect())) {
       ServerConnection stream;
       stream.h2 = connection;
       stream.load = std::move(load_);

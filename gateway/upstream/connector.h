@@ -55,8 +55,10 @@ struct ConnectOptions {
   bool pooled = false;            // a connection from the pool will do
   bool only_fresh = false;        // with pooled: not this time (a retry after a stale one)
   Tried avoid = 0;                // servers that have refused this request: only if there is no other
-  bool http = false;        // an HTTP request: may become a stream of an HTTP/2 connection, where the server speaks it
-  bool only_http1 = false;  // with http: but not this one, if the upstream leaves a choice
+  bool http = false;  // an HTTP request: may become a stream of an HTTP/2 connection, where the server speaks it
+  bool tunnel =
+      false;  // with http: for a WebSocket and its like. A connection of its own, unless one over HTTP/2 takes it
+  bool only_http1 = false;     // with http: but not this one, if the upstream leaves a choice
   bool must_be_alive = false;  // with pooled: look at the socket first, for what cannot be sent twice
 };
 
@@ -116,6 +118,7 @@ class Connector final : public IoHandler,
   bool pooled_ = false;
   bool must_be_alive_ = false;
   bool http_ = false;
+  bool tunnel_ = false;
   bool only_http1_ = false;
   Gate::Seat seat_;
   bool dial_failed_ = false;      // the one that was waited for: error_ tells

@@ -60,8 +60,8 @@ void Exchange::connect(bool only_fresh) {
   options.host = request.host;
   options.http = true;
   options.avoid = refused_;
-  // A tunnel has its connection to itself over HTTP/1.1, which every server of WebSockets speaks.
-  options.only_http1 = upgrade_ || only_http1_;
+  options.tunnel = upgrade_;
+  options.only_http1 = only_http1_;
   std::string header;
   if (service->config.proxy_protocol != config::ProxyProtocol::off) {
     ProxyTlvs tlvs;
