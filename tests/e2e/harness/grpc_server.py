@@ -136,7 +136,7 @@ class GrpcClient:
 
     def __init__(self, port, host, ca=None, options=()):
         options = [*OPTIONS, ("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0), ("grpc.initial_reconnect_backoff_ms", 100),
-                   ("grpc.min_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 300), *options]
+                   ("grpc.min_reconnect_backoff_ms", 20_000), ("grpc.max_reconnect_backoff_ms", 300), *options]
         if ca:
             with open(ca, "rb") as f:
                 credentials = grpc.ssl_channel_credentials(f.read())
