@@ -115,7 +115,8 @@ class GrpcServer:
 
     def sum(self, requests, context, call):
         total = sum(len(one) for one in requests)
-        call.ended.set()
+        if context.is_active():
+            call.ended.set()
         return b"%d" % total
 
     def chat(self, requests, context, call):
@@ -124,7 +125,8 @@ class GrpcServer:
                 call.ended.set()
                 context.abort(grpc.StatusCode.ABORTED, "asked for")
             yield b"re: " + one
-        call.ended.set()
+        if context.is_active():  # or the requests have ended because the call was cancelled
+            call.ended.set()
 
     def stop(self, grace=None):
         """grace None: everything that runs is cut."""
