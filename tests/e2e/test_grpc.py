@@ -205,7 +205,7 @@ def test_a_silent_stream_ends_by_the_tunnels_timeout(grpc_way):
         asked.put(b"first")
         assert next(answers) == b"re: first"
         assert code_of(lambda: next(answers)).code() != grpc.StatusCode.DEADLINE_EXCEEDED
-        assert grpc_way.server.call("Chat").cancelled.wait(PATIENCE)
+        assert grpc_way.server.call("Chat").over.wait(PATIENCE)
         asked.put(None)
 
 

@@ -13,11 +13,11 @@ SERVICE = "test.Echo"
 BIG = 64 << 20
 OPTIONS = [("grpc.max_receive_message_length", BIG), ("grpc.max_send_message_length", BIG), ("grpc.so_reuseport", 0)]
 
-Call = collections.namedtuple("Call", "method metadata authority cancelled ended")
+Call = collections.namedtuple("Call", "method metadata cancelled ended over")
 
 
 class GrpcServer:
-    """Methods of /test.Echo: see the functions. `calls` lists what came; Call.cancelled and .ended are events."""
+    """Methods of /test.Echo: see the functions. `calls` lists what came. Call's events: .over, and whether it .ended by itself or was .cancelled."""
 
     def __init__(self, leaf=None, port=None, workers=80):
         self.leaf, self.workers = leaf, workers
@@ -48,11 +48,12 @@ class GrpcServer:
 
     def _noted(self, name, function):
         def handler(request, context):
-            call = Call(name, context.invocation_metadata(), None, threading.Event(), threading.Event())
+            call = Call(name, context.invocation_metadata(), threading.Event(), threading.Event(), threading.Event())
 
             def over():
                 if not call.ended.is_set():
                     call.cancelled.set()
+                call.over.set()
             context.add_callback(over)
             with self.lock:
                 self.calls.append(call)
