@@ -167,7 +167,10 @@ void H2FieldReader::check_request() {
     if ((seen_ & kAuthority) == 0) return bad("CONNECT without :authority");
     if (!protocol)  // RFC 9113 section 8.5
       return (seen_ & (kScheme | kPath)) != 0 ? bad("CONNECT with :scheme or :path") : void();
-    if (!is_token(protocol_)) return bad("bad :protocol");
+    // As in an Upgrade field: a name, and perhaps a version (RFC 9110 section 7.8).
+    const size_t slash = protocol_.find('/');
+    const std::string_view version = slash == std::string::npos ? "1" : std::string_view(protocol_).substr(slash + 1);
+    if (!is_token(std::string_view(protocol_).substr(0, slash)) || !is_token(version)) return bad("bad :protocol");
     if (has_length_) return bad("extended CONNECT with Content-Length");
   } else if (protocol) {
     return bad(":protocol without CONNECT");

@@ -114,6 +114,13 @@ TEST_CASE("h2 fields: requests that are good become heads like any other") {
               {":authority", "a.example"},
               {":path", "/chat"}},
        false, "CONNECT /chat 1.0 authority=a.example host=a.example port=0 chunked:0 keep protocol=websocket"},
+      {{{":method", "CONNECT"},
+        {":protocol", "spdy/3.1"},
+        {":scheme", "https"},
+        {":authority", "a.example"},
+        {":path", "/exec"}},
+       false,
+       "CONNECT /exec 1.0 authority=a.example host=a.example port=0 chunked:0 keep protocol=spdy/3.1"},
   };
   for (const Row& row : rows) CHECK(read_request(row.fields, row.ended) == row.expected);
 }
@@ -215,6 +222,9 @@ TEST_CASE("h2 fields: malformed requests are told from good ones, with the reaso
       {without(connect, ":authority"), "CONNECT without :authority"},
       {without(connect, ":authority") + Fields{{"host", "a.example"}}, "CONNECT without :authority"},
       {without(connect, ":protocol") + Fields{{":protocol", "web socket"}}, "bad :protocol", false},
+      {without(connect, ":protocol") + Fields{{":protocol", "spdy/"}}, "bad :protocol", false},
+      {without(connect, ":protocol") + Fields{{":protocol", "/3.1"}}, "bad :protocol", false},
+      {without(connect, ":protocol") + Fields{{":protocol", "spdy/3/1"}}, "bad :protocol", false},
       {connect + Fields{{"content-length", "3"}}, "extended CONNECT with Content-Length", false},
   };
   for (const Row& row : rows) CHECK(read_request(row.fields, row.ended) == "malformed: " + row.why);
