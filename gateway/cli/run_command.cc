@@ -1,9 +1,11 @@
 #include <csignal>
+#include <cstdlib>
 #include <memory>
 
 #include "admin/admin_server.h"
 #include "base/log.h"
 #include "cli/commands.h"
+#include "net/resolver.h"
 #include "runtime/control.h"
 
 namespace sallyport {
@@ -18,6 +20,11 @@ int run_command(const std::filesystem::path& directory) {
       auto admin = std::make_unique<AdminServer>(control);
       code = control.run();
       admin.reset();
+      // Everything has been said and done. Whoever stops the process does not wait for a name server.
+      if (Resolver::pending() > 0) {
+        log::stop();
+        std::_Exit(code);
+      }
     }
   }
   log::stop();

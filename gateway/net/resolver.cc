@@ -2,10 +2,14 @@
 
 #include <netdb.h>
 
+#include <atomic>
+
 #include "net/loop.h"
 
 namespace sallyport {
 namespace {
+
+std::atomic<int> pending_lookups{0};
 
 struct Lookup {
   uv_getaddrinfo_t request{};
@@ -33,6 +37,7 @@ Result<std::vector<Address>> collect(const addrinfo* list, const std::string& ho
 }
 
 void done(uv_getaddrinfo_t* request, int status, addrinfo* list) {
+  pending_lookups.fetch_sub(1);
   std::unique_ptr<Lookup> lookup(static_cast<Lookup*>(request->data));
   if (*lookup->alive)
     lookup->answer(collect(status == 0 ? list : nullptr, lookup->host, lookup->port,
@@ -52,6 +57,7 @@ void Resolver::resolve(const std::string& host, uint16_t port, Answer answer) {
   addrinfo wanted = hints();
   int status = uv_getaddrinfo(loop_.uv(), &lookup->request, done, lookup->host.c_str(), nullptr, &wanted);
   if (status == 0) {
+    pending_lookups.fetch_add(1);
     lookup.release();
     return;
   }
@@ -62,6 +68,8 @@ void Resolver::resolve(const std::string& host, uint16_t port, Answer answer) {
     if (*it.alive) it.answer(collect(nullptr, it.host, it.port, uv_strerror(status)));
   });
 }
+
+int Resolver::pending() noexcept { return pending_lookups.load(); }
 
 Result<std::vector<Address>> resolve_now(const std::string& host, uint16_t port) {
   addrinfo wanted = hints();

@@ -26,6 +26,10 @@ class Resolver {
   // in the system's order of preference, with the port set.
   void resolve(const std::string& host, uint16_t port, Answer answer);
 
+  // Lookups of this process that have not come back. They cannot be called off, and a loop cannot be closed before they
+  // have: with a name server that is silent that takes its timeouts.
+  static int pending() noexcept;
+
  private:
   Loop& loop_;
   std::shared_ptr<bool> alive_;

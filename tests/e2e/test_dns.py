@@ -73,6 +73,19 @@ def test_a_resolver_that_does_not_answer_holds_nothing_up(gateway, dns, pair):
     assert text(gw) == "one"
 
 
+def test_a_stop_does_not_wait_for_a_silent_resolver(gateway, dns, pair):
+    """Lookups cannot be called off; these would take minutes."""
+    port, servers = pair
+    dns.zone["silent.lab"] = None
+    gw = gateway({"web": plain("web.example", servers[0]), "silent": plain("silent.example", f"silent.lab:{port}")},
+                 wrapper=dns.wrapper(), env={"RES_OPTIONS": "timeout:30 attempts:4"})
+    assert text(gw) == "one"
+    until(lambda: dns.asked, "a lookup")
+    gw.signal()
+    assert gw.process.wait(20) == 0
+    gw.stopped = True
+
+
 def test_a_name_that_goes_away_keeps_its_last_address(gateway, dns, pair):
     """A resolver that fails for a while must not take a working service down."""
     port, _ = pair
