@@ -36,6 +36,7 @@ H2Connection::H2Connection(H2Pool& pool, TransportPtr transport, std::string_vie
       dial_(std::move(dial)),
       heard_ms_(pool.io().loop.now()) {
   transport_->set_handler(this);
+  pool_.io().loop.arm(deadline_, kSettings);
   wake();
 }
 
@@ -49,7 +50,7 @@ bool H2Connection::has_room() const noexcept {
 bool H2Connection::open(Stream& stream, const http::RequestHead& request, std::string_view connect_protocol,
                         bool ended) {
   if (closed_ || !session_.open(stream, request, tls() ? "https" : "http", connect_protocol, ended)) return false;
-  deadline_.disarm();
+  if (settings_received()) deadline_.disarm();
   wake();
   return true;
 }
@@ -86,10 +87,7 @@ void H2Connection::forget(Stream& stream) {
   wake();
 }
 
-void H2Connection::wait_for_settings(Stream& stream) {
-  waiting_.push_back(&stream);
-  deadline_.disarm();
-}
+void H2Connection::wait_for_settings(Stream& stream) { waiting_.push_back(&stream); }
 
 void H2Connection::stop_waiting(Stream& stream) { std::erase(waiting_, &stream); }
 
@@ -178,7 +176,10 @@ void H2Connection::over() {
   closed_ = losing_ = true;
   pool_.drop(*this);  // first: whoever tries again must not find it
   session_.close_all();
-  if (auto dial = std::move(dial_)) dial->end(nullptr);
+  if (auto dial = std::move(dial_)) {
+    Error error{Kind::cut, Side::upstream, Retry::other_endpoint, 0, "the server sent no SETTINGS of HTTP/2", {}};
+    dial->end(&error);
+  }
   for (Stream* stream : std::exchange(waiting_, {})) {
     stream->on_closed(http::H2Code::internal_error, false, true);
     touched_.push_back(*stream);
@@ -189,6 +190,7 @@ void H2Connection::over() {
 }
 
 void H2Connection::look_idle() {
+  if (!settings_received()) return;
   if (session_.streams() > 0 || !waiting_.empty()) {
     deadline_.disarm();
     return;
@@ -203,7 +205,15 @@ void H2Connection::look_idle() {
 }
 
 void H2Connection::on_deadline(Deadline&) {
-  if (closed_ || session_.streams() > 0 || !waiting_.empty()) return;
+  if (closed_) return;
+  if (!settings_received()) {
+    log::debug("server connection: HTTP/2: no SETTINGS");
+    session_.fail(http::H2Code::settings_timeout, "no SETTINGS");
+    write();
+    over();
+    return;
+  }
+  if (session_.streams() > 0 || !waiting_.empty()) return;
   session_.shut(http::H2Code::no_error);
   write();
   over();
@@ -238,6 +248,7 @@ void H2Connection::h2_closed(http::H2Stream& stream, http::H2Code code, bool unp
 
 void H2Connection::h2_changed() {
   if (!session_.settings_received()) return;
+  deadline_.disarm();
   if (auto dial = std::move(dial_)) dial->end(nullptr);
   for (Stream* stream : std::exchange(waiting_, {})) {
     stream->on_settings();

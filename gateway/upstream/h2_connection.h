@@ -26,6 +26,7 @@ class H2Connection final : public ListHook<H2Connection>,
                            private Runnable {
  public:
   static constexpr std::chrono::milliseconds kIdle{30'000};
+  static constexpr std::chrono::milliseconds kSettings{10'000};  // for the server's SETTINGS to come
 
   // A request on it. What comes is noted by the first group of calls, which may do nothing else: they come while the
   // connection reads or writes. on_event() follows once what was there has been dealt with, and may do anything, even
@@ -106,7 +107,7 @@ class H2Connection final : public ListHook<H2Connection>,
   http::H2Session session_;
   std::string key_;
   uint32_t generation_;
-  Deadline deadline_;             // of idleness
+  Deadline deadline_;             // of the SETTINGS, then of idleness
   std::unique_ptr<H2Dial> dial_;  // until the SETTINGS come
   List<Stream> touched_;          // have something to be told
   std::vector<Stream*> waiting_;
