@@ -16,6 +16,7 @@ constexpr uint32_t kWideStreams = 4;
 constexpr uint32_t kSectionFrames = 9;  // HEADERS and eight CONTINUATION
 constexpr uint64_t kLeastSectionBytes = 64 * 1024;
 constexpr size_t kFrameHeader = 9;
+constexpr size_t kMostSettings = 32;  // in a frame
 constexpr uint32_t kNoLimit = 0x7fffffff;
 constexpr uint32_t kMostStreams = 1000;  // at once, on a connection to a server that sets no limit
 
@@ -196,6 +197,11 @@ bool H2Session::read_settings(const H2FrameScan::Piece& piece) {
   if (frames_.frame().has(kH2Ack)) return true;
   Bytes payload = piece.bytes;
   if (piece.begins) {
+    // nghttp2 would find this as well, but not before the same of the values whichever way the bytes are cut.
+    if (frames_.frame().length > kMostSettings * setting_.size()) {
+      fail(H2Code::enhance_your_calm, "too many settings");
+      return false;
+    }
     payload = payload.subspan(kFrameHeader);
     setting_size_ = 0;
     widest_ = -1;

@@ -30,8 +30,9 @@ void prepare(Client& client, Exchange& exchange) {
   from.client = exchange.client_address;
   from.tls = client.tls;
   from.port = client.listener->public_port != 0 ? client.listener->public_port : client.local.port();
-  for (const Network& network : *client.listener->trusted_proxies)
-    if (network.contains(client.peer)) from.peer_trusted = true;
+  if (client.listener->trusted_proxies != nullptr)
+    for (const Network& network : *client.listener->trusted_proxies)
+      if (network.contains(client.peer)) from.peer_trusted = true;
   // HTTP/1.0 without Host: servers of today want one.
   if (request.authority.empty()) request.authority = client.sni.empty() ? client.local.ip_text() : client.sni;
   http::forward_request(request, from, request.wants_upgrade);
