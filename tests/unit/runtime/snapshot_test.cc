@@ -38,14 +38,14 @@ std::string texts(const Snapshot& snapshot) {
   return out;
 }
 
-const ListenerRules& listener(const Snapshot& snapshot, const std::string& name) {
+const ListenerRules& listener(const Snapshot& snapshot, const char* name) {
   for (const auto& rules : snapshot.listeners)
     if (rules->name == name) return *rules;
   FAIL("no listener " << name);
   throw;
 }
 
-const Upstream& upstream(const Snapshot& snapshot, const std::string& name) {
+const Upstream& upstream(const Snapshot& snapshot, const char* name) {
   for (const auto& service : snapshot.services)
     if (service->config.name == name) return *service->upstream;
   FAIL("no service " << name);
