@@ -2,6 +2,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "base/format.h"
 #include "expect.h"
@@ -29,6 +30,11 @@ void expect_clean(const HeaderList& fields) {
     FUZZ_EXPECT(id != HeaderId::transfer_encoding && id != HeaderId::connection && id != HeaderId::content_length);
     for (char c : field.name) FUZZ_EXPECT(c < 'A' || c > 'Z');
   });
+}
+
+// What came in on one side goes out on the other, as a proxy's does.
+void pass_on(const HeaderList& from, HeaderList& to) {
+  from.for_each([&](const Header& field, HeaderId) { to.add(field.name, field.value, field.never_indexed); });
 }
 
 struct Stream : H2Stream {
@@ -104,6 +110,8 @@ class World : public H2Session::Owner {
       FUZZ_EXPECT(stream.response_head.status >= 100 && stream.response_head.status <= 999);
       FUZZ_EXPECT(stream.response_head.status != 101);
       expect_clean(stream.response_head.fields);
+      seen_.clear();
+      pass_on(stream.response_head.fields, seen_);
     } else {
       stream.final_head = true;
       if (!too_large) expect_good(stream.request_head);
@@ -124,6 +132,7 @@ class World : public H2Session::Owner {
     stream.ended = true;
     FUZZ_EXPECT(stream.end_received());
     expect_clean(stream.trailer_fields);
+    FUZZ_EXPECT(stream.request_head.connect_protocol.empty() || stream.trailer_fields.empty());
     log_ += fmt::format("{} end\n", stream.number);
     act_once(&stream);
   }
@@ -138,6 +147,7 @@ class World : public H2Session::Owner {
   }
   void h2_changed() override { act_once(nullptr); }
   void h2_write(Bytes head, Bytes payload) override {
+    if (!client_ && !std::exchange(began_, true)) expect_limit(head);
     write(head);
     write(payload);
   }
@@ -178,10 +188,24 @@ class World : public H2Session::Owner {
     stream.request_head.method = pick(4) == 0 ? "HEAD" : "POST";
     stream.request_head.target = "/";
     stream.request_head.authority = "a.example";
+    if (pick(2) == 0) pass_on(seen_, stream.request_head.fields);
     const bool ended = pick(2) == 0;
     if (session_.open(stream, stream.request_head, "https", pick(8) == 0 ? "websocket" : "", ended)) return;
     FUZZ_EXPECT(session_.streams_allowed() == 0);
     streams_.erase(stream.number);
+  }
+
+  // RFC 9113 section 3.4: SETTINGS come first, and name the limit that is kept to.
+  void expect_limit(Bytes frame) {
+    const uint32_t most = limits_.streams;
+    const char wanted[] = {0,
+                           3,
+                           static_cast<char>(most >> 24),
+                           static_cast<char>(most >> 16 & 0xff),
+                           static_cast<char>(most >> 8 & 0xff),
+                           static_cast<char>(most & 0xff)};
+    FUZZ_EXPECT(frame.size() > 9 && frame[3] == static_cast<uint8_t>(H2Type::settings));
+    FUZZ_EXPECT(as_text(frame.subspan(9)).find(std::string_view(wanted, sizeof wanted)) % 6 == 0);
   }
 
   static void expect_good(const RequestHead& head) {
@@ -237,12 +261,14 @@ class World : public H2Session::Owner {
           ResponseHead head;
           head.status = 200;
           head.body = Body::chunked;
-          head.fields.add("Server", "x");
+          head.fields.add("Server", "x", pick(2) == 0);
+          pass_on(stream->request_head.fields, head.fields);
           session_.respond(*stream, head, pick(3) == 0);
         }
         break;
       case 8:
         if (pick(3) == 0) stream->out_trailers.add("Sum", "1");
+        if (pick(2) == 0) pass_on(stream->trailer_fields, stream->out_trailers);
         session_.end(*stream, &stream->out_trailers);
         break;
       default: session_.send(*stream, as_bytes(body));
@@ -297,6 +323,8 @@ class World : public H2Session::Owner {
   }
 
   bool client_, active_;
+  bool began_ = false;
+  HeaderList seen_;  // fields of the last response
   uint32_t random_;
   H2Limits limits_;
   ChunkPool pool_;
