@@ -29,6 +29,12 @@ edge: TLS ends at the gateway, the server speaks plain HTTP and shows what it re
   $ openssl s_client -connect 127.0.0.1:{2} -servername edge.localhost </dev/null 2>/dev/null | openssl x509 -noout -issuer
     shows who signed the certificate: "sallyport demo CA"
 
+HTTP/2: with whoever speaks it, over TLS and without; the server need not
+  $ curl -sS -o /dev/null -w 'HTTP/%{{http_version}}\n' --cacert {6} https://edge.localhost:{2}/hello
+    shows "HTTP/2"; with --http1.1 it would be 1.1
+  $ curl -sS -o /dev/null -w 'HTTP/%{{http_version}}\n' --http2-prior-knowledge http://plain.localhost:{1}/
+    shows "HTTP/2" without TLS
+
 WebSocket, through the same service: an upgrade, one frame, a close
   $ (printf 'GET /ws HTTP/1.1\r\nHost: edge.localhost:{2}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'; sleep 1; printf '\201\217\0\0\0\0hello websocket\210\200\0\0\0\0') | openssl s_client -quiet -CAfile {6} -connect 127.0.0.1:{2} -servername edge.localhost 2>/dev/null
     shows "101 Switching Protocols" and the frame that came back: "hello websocket"
