@@ -12,6 +12,8 @@ import pytest
 import yaml
 from harness import certs
 from harness.client import Client, http
+from harness.h2_client import H2Client
+from harness.h2_server import H2Server, respond
 from harness.http_server import HttpServer, header
 from harness.ports import free_port
 from harness.server import Server, banner, echo
@@ -81,6 +83,11 @@ def network():
     podman.podman("network", "rm", "-f", NETWORK, check=False)
 
 
+def call(request):
+    """What a gRPC server does with a unary call."""
+    respond(request, fields=[("content-type", request.get("content-type"))], body=request.body, trailers=[("grpc-status", "0")])
+
+
 class World:
     """A gateway in a container, with servers on this machine and in another container behind it."""
 
@@ -93,6 +100,7 @@ class World:
         self.origin = HttpServer(tls=self.server_ca.leaf("origin.internal").server_context(), **everywhere)
         self.ssh = Server(banner(), **everywhere)
         self.tcp = Server(echo, **everywhere)
+        self.calls = H2Server(call, **everywhere)
         self.by_name = podman.podman(
             "run", "-d", "--rm", *podman.RUN, "--network", NETWORK, "--name", "sallyport-test-web", "--replace", trixie, "sh", "-c",
             "mkdir /www && echo found by name >/www/index.html && exec python3 -m http.server -d /www 8000", runtime=True
@@ -110,6 +118,7 @@ class World:
             "old": {"mode": "redirect", "hosts": ["old.example"], "redirect": {"to": "https://new.example"}},
             "git": {"mode": "ssh", "servers": at(self.ssh)},
             "db": {"mode": "tcp", "listen": "db", "servers": at(self.tcp)},
+            "calls": {"mode": "edge", "hosts": ["calls.example"], "servers": at(self.calls), "server_protocol": "h2"},
             "byname": {"mode": "edge", "hosts": ["name.example"], "servers": ["sallyport-test-web:8000"]},
         }
         with open(self.server_ca.cert) as pem:
@@ -118,12 +127,23 @@ class World:
         write_config(folder, {
             "listeners": {"https": {"bind": ":443", "public_port": self.ports["https"]}, "db": {"bind": ":5432"}},
             "drain_timeout": "20s", "workers": 2, "logs": {"format": "json"},
-        }, services, {"site.pem": self.ca.leaf("edge.example", "re.example", "name.example").pem, "servers-ca.pem": server_ca})
+        }, services, {"site.pem": self.ca.leaf("edge.example", "re.example", "name.example", "calls.example").pem, "servers-ca.pem": server_ca})
         try:
             self.gateway = Container(image, folder, [*HARDENED, "--cap-add", "net_bind_service"], self.ports)
         except BaseException:
             self.stop()
             raise
+
+    def curl(self, listener, url, *options):
+        """One request; what was agreed on and the status, and the body."""
+        port = self.ports[listener]
+        scheme, _, rest = url.partition("://")
+        host, _, path = rest.partition("/")
+        done = subprocess.run(["curl", "-sS", "-q", "--noproxy", "*", "-m", "30", "--cacert", self.ca.cert, "--resolve",
+                               f"{host}:{port}:127.0.0.1", "-w", r"\n%{http_version} %{http_code}", *options,
+                               f"{scheme}://{host}:{port}/{path}"], stdout=subprocess.PIPE, text=True, check=True)
+        body, _, said = done.stdout.rpartition("\n")
+        return said, body
 
     def https(self, host, target="/"):
         return http(self.ports["https"], target, host, tls=self.ca.client_context())
@@ -132,7 +152,7 @@ class World:
         if hasattr(self, "gateway"):
             self.gateway.remove()
         podman.podman("rm", "-f", "-t", "1", self.by_name, check=False, runtime=True)
-        for server in (self.plain, self.passed, self.origin, self.ssh, self.tcp):
+        for server in (self.plain, self.passed, self.origin, self.ssh, self.tcp, self.calls):
             server.stop()
 
 
@@ -205,6 +225,23 @@ def test_edge_ends_tls_and_forwards_plain_http(world):
 def test_reencrypt_verifies_the_server(world):
     reply = world.https("re.example")
     assert reply.status == 200 and header(reply, "X-Forwarded-Host") == "re.example"
+
+
+@pytest.mark.parametrize("listener, url, option", [("https", "https://edge.example/a", "--http2"),
+                                                   ("https", "https://re.example/a", "--http2"),
+                                                   ("http", "http://plain.example/a", "--http2-prior-knowledge")])
+def test_http2(world, listener, url, option):
+    said, body = world.curl(listener, url, option)
+    assert said == "2 200" and json.loads(body)["target"] == "/a", (said, body)
+
+
+def test_grpc_passes_with_its_trailers(world):
+    message = bytes(5) + os.urandom(100_000)
+    with H2Client(world.ports["https"], tls=world.ca.client_context(alpn=["h2"]), name="calls.example") as client:
+        reply = client.request("POST", "/test.Echo/Echo", "calls.example",
+                               [("content-type", "application/grpc"), ("te", "trailers")], body=message, sized=False)
+    assert (reply.status, reply.body, reply.trailers) == (200, message, [("grpc-status", "0")])
+    assert not world.calls.errors
 
 
 def test_server_in_another_container_is_found_by_name(world):
