@@ -11,7 +11,7 @@ Poller::Poller() : epoll_(epoll_create1(EPOLL_CLOEXEC)) {
 
 Status Poller::add(int fd, Watch& watch) noexcept {
   epoll_event event{};
-  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  event.events = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET;
   event.data.ptr = &watch;
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0)
     return Error::from_errno(errno, Side::internal, Retry::no, "epoll_ctl");
@@ -43,6 +43,7 @@ void Poller::dispatch(int count) {
     if ((event.events & kGone) != 0) watch.hangup = true;
     if ((event.events & (EPOLLHUP | EPOLLERR)) != 0) watch.broken = true;
     if ((event.events & EPOLLERR) != 0) watch.failed = true;
+    if ((event.events & EPOLLPRI) != 0) watch.urgent = true;
     if (watch.handler != nullptr) watch.handler->on_io();
   }
 }

@@ -29,6 +29,7 @@ struct Watch {
   bool hangup = false;  // RDHUP, HUP or ERR was seen: reads go on until end of file, however short they are
   bool broken = false;  // HUP or ERR was seen: nothing can be sent any more
   bool failed = false;  // ERR was seen: a reset for one, where HUP alone may be two orderly ends
+  bool urgent = false;  // urgent data (RFC 9293 section 3.8.5) was seen: reads may stop short before it
 };
 
 class Poller {

@@ -68,6 +68,12 @@ Relay::State Relay::failed(Direction& direction, bool from_side) noexcept {
   return bad == up_.from ? State::client_failed : State::server_failed;
 }
 
+// Whoever owns the transports closes them when both directions are over.
+void Relay::end(Direction& d) {
+  const Direction& other = &d == &up_ ? down_ : up_;
+  d.to->end_write(other.eof && other.to->write_ended());
+}
+
 Relay::Step Relay::move(Direction& d, size_t& budget) {
   for (;;) {
     if (d.pipe || (wants_splice(d) && !d.from->has_unread() && d.to->pending() == 0)) {
@@ -90,7 +96,7 @@ Relay::Step Relay::move(Direction& d, size_t& budget) {
         return Step::from_failed;
       case Transport::Read::eof:
         d.eof = true;
-        d.to->end_write();
+        end(d);
         break;
       case Transport::Read::data: {
         Bytes bytes = d.from->bytes();
@@ -115,7 +121,7 @@ Relay::Step Relay::copy_instead(Direction& d) {
     d.to->write({buffer, static_cast<size_t>(count)});
   }
   release_pipe(d);
-  if (d.eof) d.to->end_write();
+  if (d.eof) end(d);
   return Step::idle;
 }
 
@@ -169,7 +175,7 @@ Relay::Step Relay::move_spliced(Direction& d, size_t& budget) {
     }
     if (d.eof && d.pipe->held == 0) {
       release_pipe(d);
-      d.to->end_write();
+      end(d);
       return Step::idle;
     }
     if (moved && budget > 0) continue;

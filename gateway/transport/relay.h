@@ -49,6 +49,7 @@ class Relay {
   Step move(Direction& direction, size_t& budget);
   Step move_spliced(Direction& direction, size_t& budget);
   Step copy_instead(Direction& direction);
+  void end(Direction& direction);
   bool wants_splice(const Direction& direction) const noexcept;
   void release_pipe(Direction& direction) noexcept;
   State failed(Direction& direction, bool from_side) noexcept;

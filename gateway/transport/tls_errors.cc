@@ -104,6 +104,10 @@ const char* const kTlsFailureReasons[] = {
     nullptr,
 };
 
+void clear_tls_errors() noexcept {
+  if (ERR_peek_error() != 0) ERR_clear_error();
+}
+
 std::string tls_error_text(const SSL* ssl) {
   std::string out;
   std::string previous;

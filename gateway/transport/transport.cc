@@ -1,6 +1,5 @@
 #include "transport/transport.h"
 
-#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -102,8 +101,15 @@ ssize_t Transport::receive(uint8_t* into, size_t size) {
   } while (count < 0 && errno == EINTR);
   if (count > 0) {
     received_ += static_cast<uint64_t>(count);
-    // A short read has emptied the socket, and more data raises a new event; after a hang-up there is none to come.
-    if (static_cast<size_t>(count) < size && !watch_.hangup) watch_.readable = false;
+    if (static_cast<size_t>(count) < size) {
+      // A short read has emptied the socket, and more data raises a new event. Behind a FIN that was seen before there
+      // is none to come: the next read would tell the end. (Not so at a mark of urgent data, where reads stop short, and
+      // not after an error.)
+      if (!watch_.hangup)
+        watch_.readable = false;
+      else if (!watch_.broken && !watch_.urgent)
+        eof_ = true;
+    }
     return count;
   }
   if (count == 0) {
@@ -120,7 +126,7 @@ ssize_t Transport::receive(uint8_t* into, size_t size) {
 
 Transport::Handshake Transport::handshake() {
   if (handshaken_) return Handshake::done;
-  ERR_clear_error();
+  clear_tls_errors();
   int result = SSL_do_handshake(ssl_.get());
   keep_unused_cipher();
   if (result == 1) {
@@ -139,7 +145,7 @@ Transport::Handshake Transport::handshake() {
     tls_failure_ = tls_failure_reason(ssl_.get());
     error_ = Error{Kind::tls, Side::client, Retry::no, 0, "TLS handshake", tls_error_text(ssl_.get())};
   }
-  ERR_clear_error();
+  clear_tls_errors();
   read_failed_ = true;
   return Handshake::failed;
 }
@@ -190,13 +196,16 @@ Transport::Read Transport::read_tls() {
   size_t queued = out_.size();
   Read outcome = Read::data;
   tls_waits_ = false;
-  ERR_clear_error();
+  clear_tls_errors();
   while (used < IoContext::kPlainSize) {
     size_t count = 0;
     int result = SSL_read_ex(ssl_.get(), io_->plain.get() + used, IoContext::kPlainSize - used, &count);
     if (result == 1) {
       used += count;
-      continue;
+      // Asking again would only make OpenSSL take a buffer, find nothing, and give it back.
+      if (!feed_.empty() || !stash_.empty() || watch_.readable || eof_ || SSL_has_pending(ssl_.get()) == 1) continue;
+      outcome = Read::again;
+      break;
     }
     int reason = SSL_get_error(ssl_.get(), result);
     if (reason == SSL_ERROR_WANT_READ || reason == SSL_ERROR_WANT_WRITE) {
@@ -213,7 +222,7 @@ Transport::Read Transport::read_tls() {
       error_ = Error{Kind::tls, Side::internal, Retry::no, 0, "TLS", tls_error_text(ssl_.get())};
       outcome = Read::failed;
     }
-    ERR_clear_error();
+    clear_tls_errors();
     break;
   }
   keep_unused_cipher();
@@ -272,10 +281,10 @@ void Transport::write(Bytes first, Bytes second) {
 void Transport::write_tls(Bytes bytes) {
   while (!bytes.empty() && !write_failed_) {
     size_t count = 0;
-    ERR_clear_error();
+    clear_tls_errors();
     if (SSL_write_ex(ssl_.get(), bytes.data(), std::min(bytes.size(), kRecord), &count) != 1) {
       error_ = Error{Kind::tls, Side::internal, Retry::no, 0, "TLS write", tls_error_text(ssl_.get())};
-      ERR_clear_error();
+      clear_tls_errors();
       write_failed_ = true;
       return;
     }
@@ -306,12 +315,14 @@ void Transport::send_now(Bytes bytes) {
 }
 
 bool Transport::send_vector(iovec* parts, size_t count, size_t total, size_t& sent) {
+  // What a FIN follows at once waits for it: one segment less, and the peer wakes once.
+  const int flags = end_ == End::wanted ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL;
   msghdr message{};
   message.msg_iov = parts;
   message.msg_iovlen = count;
   ssize_t result;
   do {
-    result = sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
+    result = count == 1 ? send(fd_.get(), parts->iov_base, parts->iov_len, flags) : sendmsg(fd_.get(), &message, flags);
   } while (result < 0 && errno == EINTR);
   if (result < 0) {
     if (errno == EAGAIN) {
@@ -339,19 +350,20 @@ bool Transport::flush() {
   return !write_failed_;
 }
 
-void Transport::end_write() {
+void Transport::end_write(bool closing) {
   if (end_ != End::open) return;
+  closing_ = closing;
   if (ssl_ && handshaken_ && !write_failed_) {
-    ERR_clear_error();
+    clear_tls_errors();
     SSL_shutdown(ssl_.get());  // queues close_notify behind everything else
-    ERR_clear_error();
+    clear_tls_errors();
   }
   end_ = End::wanted;
   flush();
 }
 
 void Transport::finish_end() {
-  ::shutdown(fd_.get(), SHUT_WR);
+  if (!closing_) ::shutdown(fd_.get(), SHUT_WR);
   end_ = End::sent;
 }
 

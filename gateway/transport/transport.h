@@ -89,7 +89,8 @@ class Transport final : public Doomed {
   bool congested() const noexcept { return out_.size() >= kHighMark; }
   bool relaxed() const noexcept { return out_.size() <= kLowMark; }
   // Ends our direction once everything is sent: close_notify under TLS, then FIN. flush() may be needed to get there.
-  void end_write();
+  // closing: whoever calls closes as soon as write_ended(), and that is the FIN.
+  void end_write(bool closing = false);
   bool write_ended() const noexcept { return end_ == End::sent; }
 
   // The close to come sends RST.
@@ -138,6 +139,7 @@ class Transport final : public Doomed {
   bool eof_ = false;  // recv returned 0
   bool handshaken_ = false;
   bool write_failed_ = false;
+  bool closing_ = false;
   bool tls_waits_ = false;    // OpenSSL has used up all there is, but for the beginning of a record
   bool read_failed_ = false;  // under TLS: a failure that came behind bytes is told once they are read
   SslPtr ssl_;

@@ -64,6 +64,8 @@ bool H1Flow::step(bool& again) {
     }
     write_reply({});
   }
+  // The end of the connection goes along with the last of the answer: one write, one segment.
+  if (response_over_ && exchange_ && ends_connection()) client_.transport->end_write(everything_read());
   if (!client_.transport->flush()) {
     client_gone(End::client_cut, client_.transport->error().text());
     return false;
@@ -232,7 +234,7 @@ void H1Flow::process(Bytes input) {
 }
 
 void H1Flow::on_head() {
-  auto answer = dispatch(client_, *exchange_, client_rule_);
+  const http::Reply* answer = dispatch(client_, *exchange_, client_rule_);
   if (exchange_->service != nullptr) last_service_ = exchange_->service;
   if (answer) {
     respond(*answer);
@@ -346,9 +348,13 @@ void H1Flow::on_half_closed(Exchange&) {
   client_.transport->end_write();
 }
 
+bool H1Flow::ends_connection() const noexcept { return close_after_ || draining_ || client_.draining(); }
+
+bool H1Flow::everything_read() const noexcept { return request_done_ && input_.empty(); }
+
 void H1Flow::finish_exchange() {
-  bool keep = !close_after_ && request_done_ && !client_.draining() && !draining_;
-  bool everything_read = request_done_ && input_.empty();
+  bool keep = request_done_ && !ends_connection();
+  bool all_read = everything_read();
   exchange_->release();
   if (exchange_->begun()) pinned_.keep(*exchange_);
   log_exchange(client_, *exchange_);
@@ -356,17 +362,17 @@ void H1Flow::finish_exchange() {
   response_over_ = head_sent_ = request_done_ = false;
   answered_ = true;
   waiting_for_ = kNothing;
-  if (!keep) close_when_sent(everything_read);
+  if (!keep) close_when_sent(all_read);
 }
 
-void H1Flow::close_when_sent(bool everything_read) {
-  if (!everything_read) {
+void H1Flow::close_when_sent(bool all_read) {
+  if (!all_read) {
     ended_ = true;
     client_.end_lingering();
     return;
   }
   closing_ = true;
-  client_.transport->end_write();
+  client_.transport->end_write(true);
   if (client_.transport->write_ended() || client_.transport->write_failed()) {
     ended_ = true;
     client_.end();

@@ -54,7 +54,9 @@ class H1Flow final : public Flow,
   void respond(const http::Reply& reply);
   void write_reply(Bytes piece);
   void finish_exchange();
-  void close_when_sent(bool everything_read);
+  bool ends_connection() const noexcept;
+  bool everything_read() const noexcept;
+  void close_when_sent(bool all_read);
   void cut(End end, std::string_view reason);  // the client is owed a reset
   void client_gone(End end, std::string_view reason);
   void on_tunnel_over(End end, std::string_view reason) override;
