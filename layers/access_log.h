@@ -48,6 +48,7 @@ class AccessLog {
  public:
   explicit AccessLog(bool enabled) noexcept : enabled_(enabled) {}
   void set_enabled(bool enabled) noexcept { enabled_ = enabled; }
+  bool enabled() const noexcept { return enabled_; }
   void write(const AccessRecord& record);
   void hand_over();
 

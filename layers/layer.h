@@ -8,6 +8,7 @@
 
 #include "demux/client_hello.h"
 #include "demux/sniff.h"
+#include "http/reply.h"
 #include "layers/access_log.h"
 #include "metrics/counters.h"
 #include "net/loop.h"
@@ -28,6 +29,7 @@ struct WorkerContext {
   ExchangePool& exchanges;
   std::string scratch;  // what is being written to a server: empty between uses
   std::string reply;    // what is being written to a client: likewise
+  http::Reply answer{};  // of our own, from where it is made to where it is written
 };
 
 // What the demultiplexer found. The bytes it looked at are back in the transport.
@@ -55,8 +57,10 @@ class Client {
   TransportPtr transport;
   WorkerContext* worker = nullptr;
   const ListenerRules* listener = nullptr;
-  Address peer;   // the client, unmapped: the PROXY source if there is one
-  Address local;  // where it connected to
+  // Where it connected to, unmapped: the PROXY destination if there is one. Asked of the kernel when somebody wants to
+  // know, as most connections never tell.
+  const Address& local();
+  Address peer;  // the client, unmapped: the PROXY source if there is one
   std::string sni;
   uint64_t accepted_us = 0;
   int64_t handshake_ms = -1;
@@ -64,6 +68,10 @@ class Client {
 
  protected:
   ~Client() = default;
+  void set_local(const Address& address) { local_ = address; }
+
+ private:
+  Address local_;
 };
 
 class Flow : public IoHandler {

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <sys/un.h>
 
+#include <charconv>
 #include <cstring>
 
 #include "base/format.h"
@@ -140,8 +141,17 @@ bool Address::is_any() const noexcept {
 
 size_t Address::write_ip(char* out) const noexcept {
   std::string_view ip = ip_bytes();
+  if (ip.size() == 4) {
+    // Not inet_ntop(3): that is printf inside, and each request has its client's address written down.
+    char* at = out;
+    for (char part : ip) {
+      if (at != out) *at++ = '.';
+      at = std::to_chars(at, at + 3, static_cast<unsigned char>(part)).ptr;
+    }
+    return static_cast<size_t>(at - out);
+  }
   if (!ip.empty()) {
-    if (inet_ntop(ip.size() == 4 ? AF_INET : AF_INET6, ip.data(), out, INET6_ADDRSTRLEN) == nullptr) return 0;
+    if (inet_ntop(AF_INET6, ip.data(), out, INET6_ADDRSTRLEN) == nullptr) return 0;
     return std::strlen(out);
   }
   if (family() != AF_UNIX || length_ <= offsetof(sockaddr_un, sun_path)) return 0;

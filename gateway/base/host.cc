@@ -2,22 +2,41 @@
 
 #include <arpa/inet.h>
 
+#include <array>
+#include <cstdint>
+
 #include "base/text.h"
 
 namespace sallyport {
+
+namespace {
+
+enum : uint8_t { kBad, kInLabel, kDot };
+
+constexpr std::array<uint8_t, 256> make_table() {
+  std::array<uint8_t, 256> table{};
+  for (int c = 0; c < 256; ++c)
+    if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_')
+      table[static_cast<size_t>(c)] = kInLabel;
+  table['.'] = kDot;
+  return table;
+}
+constexpr std::array<uint8_t, 256> kTable = make_table();
+
+}  // namespace
 
 bool is_host_name(std::string_view name) noexcept {
   if (!name.empty() && name.back() == '.') name.remove_suffix(1);
   if (name.empty() || name.size() > 253) return false;
   size_t label = 0;
   for (char c : name) {
-    if (c == '.') {
-      if (label == 0) return false;
-      label = 0;
+    const uint8_t kind = kTable[static_cast<unsigned char>(c)];
+    if (kind == kInLabel) {
+      if (++label > 63) return false;
       continue;
     }
-    bool fine = is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'z') || c == '-' || c == '_';
-    if (!fine || ++label > 63) return false;
+    if (kind == kBad || label == 0) return false;
+    label = 0;
   }
   return label > 0;
 }

@@ -124,10 +124,6 @@ bool is_path_and_query(std::string_view text) noexcept {
   });
 }
 
-void set_host(std::string_view authority, RequestHead& head) {
-  head.authority.assign(authority);
-  for (char& c : head.authority) c = lower(c);
-}
 
 // "http://authority/path?query" (RFC 9112 section 3.2.2). Host must say the same, which the RFC would let us ignore.
 bool read_absolute_form(std::string_view target, size_t scheme_length, RequestHead& head, H1Failure& failure) {
@@ -141,7 +137,7 @@ bool read_absolute_form(std::string_view target, size_t scheme_length, RequestHe
   uint16_t port = 0;
   if (!parse_authority(authority, host, port)) return refuse(failure, 400, "bad authority in the target");
   if (head.authority.empty()) {
-    set_host(authority, head);
+    assign_lower(head.authority, authority);
     head.host = host;
     head.authority_port = port;
   } else {
@@ -180,7 +176,7 @@ bool read_host(const Facts& facts, RequestHead& head, H1Failure& failure) {
   if (facts.hosts > 1) return refuse(failure, 400, "repeated Host");
   if (facts.hosts == 0) return head.version_minor == 0 || refuse(failure, 400, "no Host");
   if (!parse_authority(facts.host, head.host, head.authority_port)) return refuse(failure, 400, "bad Host");
-  set_host(facts.host, head);
+  assign_lower(head.authority, facts.host);
   return true;
 }
 

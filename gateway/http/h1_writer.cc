@@ -34,10 +34,10 @@ void append_request_head(std::string& out, const RequestHead& head, bool upgrade
   out.append(head.method).append(1, ' ').append(head.target).append(" HTTP/1.1\r\nHost: ").append(head.authority);
   out += "\r\n";
   bool te = false;
-  head.fields.for_each([&](const Header& field, HeaderId id) {
-    if (is_framing(id) || id == HeaderId::host || (id == HeaderId::upgrade && !upgrade)) return;
+  head.fields.append_lines(out, [&](const Header&, HeaderId id) {
+    if (is_framing(id) || id == HeaderId::host || (id == HeaderId::upgrade && !upgrade)) return false;
     te = te || id == HeaderId::te;
-    append_field(out, field.name, field.value);
+    return true;
   });
   if (upgrade || te)
     out += !te ? "Connection: upgrade\r\n" : upgrade ? "Connection: upgrade, TE\r\n" : "Connection: TE\r\n";
@@ -63,10 +63,10 @@ void append_response_head(std::string& out, const ResponseHead& head, const Resp
   out += "\r\n";
   const bool may_upgrade = framing.upgrade || head.status == 426;
   bool upgrade = framing.upgrade;
-  head.fields.for_each([&](const Header& field, HeaderId id) {
-    if (is_framing(id) || (id == HeaderId::upgrade && !may_upgrade)) return;
+  head.fields.append_lines(out, [&](const Header&, HeaderId id) {
+    if (is_framing(id) || (id == HeaderId::upgrade && !may_upgrade)) return false;
     upgrade = upgrade || id == HeaderId::upgrade;
-    append_field(out, field.name, field.value);
+    return true;
   });
   const bool informational = head.status < 200;
   bool close = framing.close;
@@ -105,7 +105,7 @@ void append_chunk_prefix(std::string& out, uint64_t size) {
 
 void append_last_chunk(std::string& out, const HeaderList& trailers) {
   out += "0\r\n";
-  trailers.for_each([&](const Header& field, HeaderId) { append_field(out, field.name, field.value); });
+  trailers.append_lines(out, [](const Header&, HeaderId) { return true; });
   out += "\r\n";
 }
 

@@ -27,11 +27,6 @@ bool is_path_and_query(std::string_view text) noexcept {
          });
 }
 
-void assign_lower(std::string& out, std::string_view text) {
-  out.assign(text);
-  for (char& c : out) c = lower(c);
-}
-
 }  // namespace
 
 void H2FieldReader::begin(Section section, HeaderList& fields, const H2FieldLimits& limits) noexcept {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <initializer_list>
 
 #include "base/host.h"
@@ -21,11 +22,28 @@ constexpr std::array<bool, 256> make_token_table() {
 }
 constexpr std::array<bool, 256> kToken = make_token_table();
 
-// known is lower case and as long as name.
+template <class Word>
+bool same_word(const char* name, const char* known) noexcept {
+  constexpr auto kCase = static_cast<Word>(0x2020202020202020);  // set in lower case letters, in digits, and in "-"
+  Word ours, theirs;
+  std::memcpy(&theirs, name, sizeof theirs);
+  std::memcpy(&ours, known, sizeof ours);
+  return (theirs | kCase) == ours;
+}
+
+// known is lower case letters, digits and "-", and as long as name, a token: among tokens nothing else becomes one of
+// these when the bit that tells the cases apart is set.
 bool same(std::string_view name, std::string_view known) noexcept {
-  for (size_t i = 0; i < known.size(); ++i)
-    if (lower(name[i]) != known[i]) return false;
-  return true;
+  const size_t size = known.size();
+  const char* a = name.data();
+  const char* b = known.data();
+  if (size >= 8) {
+    for (size_t at = 0; at + 8 <= size; at += 8)
+      if (!same_word<uint64_t>(a + at, b + at)) return false;
+    return same_word<uint64_t>(a + size - 8, b + size - 8);
+  }
+  if (size >= 4) return same_word<uint32_t>(a, b) && same_word<uint32_t>(a + size - 4, b + size - 4);
+  return same_word<uint16_t>(a, b) && same_word<uint16_t>(a + size - 2, b + size - 2);
 }
 
 struct Known {
@@ -59,7 +77,8 @@ HeaderId header_id(std::string_view name) noexcept {
     case 14: return pick(name, {{"content-length", content_length}, {"http2-settings", http2_settings}});
     case 15: return pick(name, {{"x-forwarded-for", x_forwarded_for}});
     case 16:
-      return pick(name, {{"x-forwarded-host", x_forwarded_host},
+      return pick(name, {{"www-authenticate", www_authenticate},
+                         {"x-forwarded-host", x_forwarded_host},
                          {"x-forwarded-port", x_forwarded_port},
                          {"proxy-connection", proxy_connection}});
     case 17: return pick(name, {{"transfer-encoding", transfer_encoding}, {"x-forwarded-proto", x_forwarded_proto}});
@@ -74,10 +93,6 @@ void HeaderList::clear() noexcept {
   entries_.clear();
 }
 
-void HeaderList::reserve(size_t text_bytes, size_t fields) {
-  text_.reserve(text_bytes);
-  entries_.reserve(fields);
-}
 
 void HeaderList::add(std::string_view name, std::string_view value, bool never_indexed) {
   // Either may be a view into this very list: grow first, then copy from the new place.
@@ -88,17 +103,24 @@ void HeaderList::add(std::string_view name, std::string_view value, bool never_i
   };
   const size_t name_place = place(name);
   const size_t value_place = place(value);
-  if (text_.capacity() < used + name.size() + value.size()) {
-    text_.reserve(std::max(2 * text_.capacity(), used + name.size() + value.size()));
+  const size_t length = name.size() + value.size() + 4;
+  if (text_.capacity() < used + length) {
+    text_.reserve(std::max(2 * text_.capacity(), used + length));
     if (name_place != std::string::npos) name = {text_.data() + name_place, name.size()};
     if (value_place != std::string::npos) value = {text_.data() + value_place, value.size()};
   }
   const HeaderId id = header_id(name);
-  text_.append(name);
-  text_.append(value);
+  text_.resize(used + length);
+  char* at = text_.data() + used;
+  at = std::copy(name.begin(), name.end(), at);
+  *at++ = ':';
+  *at++ = ' ';
+  at = std::copy(value.begin(), value.end(), at);
+  *at++ = '\r';
+  *at = '\n';
   entries_.push_back({static_cast<uint32_t>(used), static_cast<uint32_t>(name.size()),
-                      static_cast<uint32_t>(used + name.size()), static_cast<uint32_t>(value.size()), id, false,
-                      never_indexed});
+                      static_cast<uint32_t>(used + name.size() + 2), static_cast<uint32_t>(value.size()), id, false,
+                      never_indexed, true});
 }
 
 uint32_t HeaderList::add_block(std::string_view block) {
@@ -109,7 +131,12 @@ uint32_t HeaderList::add_block(std::string_view block) {
 
 void HeaderList::add_at(uint32_t name_at, uint32_t name_length, uint32_t value_at, uint32_t value_length) {
   const HeaderId id = header_id({text_.data() + name_at, name_length});
-  entries_.push_back({name_at, name_length, value_at, value_length, id, false, false});
+  const char* text = text_.data();
+  const uint32_t name_end = name_at + name_length;
+  const uint32_t value_end = value_at + value_length;
+  const bool as_line = value_at == name_end + 2 && value_end + 2 <= text_.size() && text[name_end] == ':' &&
+                       text[name_end + 1] == ' ' && text[value_end] == '\r' && text[value_end + 1] == '\n';
+  entries_.push_back({name_at, name_length, value_at, value_length, id, false, false, as_line});
 }
 
 bool HeaderList::remove(std::string_view name) noexcept {
@@ -228,8 +255,7 @@ bool is_trailer_field(std::string_view name, HeaderId id) noexcept {
                                                 "retry-after",
                                                 "vary",
                                                 "via",
-                                                "warning",
-                                                "www-authenticate"};
+                                                "warning"};
   for (std::string_view never : kNever)
     if (equal_ignoring_case(name, never)) return false;
   return true;
@@ -273,8 +299,7 @@ bool parse_authority(std::string_view text, std::string& host, uint16_t& port) {
     if (value == 0 || value > 65535) return false;
     port = static_cast<uint16_t>(value);
   }
-  host.assign(name);
-  for (char& c : host) c = lower(c);
+  assign_lower(host, name);
   return true;
 }
 

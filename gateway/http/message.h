@@ -47,14 +47,15 @@ enum class HeaderId : uint8_t {
   server,
   user_agent,
   referer,
+  www_authenticate,
 };
+// name must be a token.
 HeaderId header_id(std::string_view name) noexcept;
 
 // Fields in order of arrival. Views stay valid until the next change.
 class HeaderList {
  public:
   void clear() noexcept;
-  void reserve(size_t text_bytes, size_t fields);
   void add(std::string_view name, std::string_view value, bool never_indexed = false);
   // For a parser: copies a whole field section at once and returns where it begins; add_at then names the fields by
   // their places (offsets as returned plus those within the block). Fields, each with an OWS-trimmed value, in any
@@ -83,6 +84,26 @@ class HeaderList {
     for (const Entry& entry : entries_)
       if (!entry.removed) visit(Header{name_of(entry), value_of(entry), entry.never_indexed}, entry.id);
   }
+  // Appends the fields for which keep(Header, HeaderId) says true, as lines of HTTP/1.1. Those that stand side by side in
+  // that form already, as most do, are copied together.
+  template <class Keep>
+  void append_lines(std::string& out, Keep&& keep) const {
+    size_t from = 0;
+    size_t to = 0;
+    for (const Entry& entry : entries_) {
+      if (entry.removed || !keep(Header{name_of(entry), value_of(entry)}, entry.id)) continue;
+      if (!entry.as_line || entry.name_at != to) {
+        out.append(text_, from, to - from);
+        from = to = entry.name_at;
+      }
+      if (entry.as_line) {
+        to = entry.value_at + entry.value_length + 2;
+      } else {
+        out.append(name_of(entry)).append(": ", 2).append(value_of(entry)).append("\r\n", 2);
+      }
+    }
+    out.append(text_, from, to - from);
+  }
   size_t capacity_bytes() const noexcept { return text_.capacity() + entries_.capacity() * sizeof(Entry); }
 
  private:
@@ -91,6 +112,7 @@ class HeaderList {
     HeaderId id;
     bool removed;
     bool never_indexed;
+    bool as_line;  // stands in the text as "Name: value" CRLF
   };
   std::string_view name_of(const Entry& e) const noexcept { return {text_.data() + e.name_at, e.name_length}; }
   std::string_view value_of(const Entry& e) const noexcept { return {text_.data() + e.value_at, e.value_length}; }

@@ -75,20 +75,20 @@ Reply error_reply(int status) {
   return reply;
 }
 
-Reply redirect_reply(int status, std::string_view location) {
-  if (!is_location(location)) return error_reply(400);
-  Reply reply;
+void make_redirect(Reply& reply, int status, std::string_view location) {
+  if (!is_location(location)) {
+    reply = error_reply(400);
+    return;
+  }
+  reply.head.clear();
   reply.head.status = status;
-  reply.body.reserve(location.size() + 16);
-  reply.body.append("Moved to ").append(location).append("\n");
+  reply.body.assign("Moved to ").append(location).append("\n");
   HeaderList& fields = reply.head.fields;
-  fields.reserve(location.size() + 160, 6);  // with room for what the caller adds
   fields.add("Date", http_date());
   fields.add("Location", location);
   fields.add("Content-Type", "text/plain");
   fields.add("X-Content-Type-Options", "nosniff");
   set_sized(reply);
-  return reply;
 }
 
 std::string https_location(const RequestHead& head, uint16_t public_port) {

@@ -17,10 +17,11 @@ struct Reply {
 Reply error_reply(int status);
 // location must be a URL already: visible ASCII without spaces; anything else gives a 400. The body is one line of text
 // that names it.
-Reply redirect_reply(int status, std::string_view location);
+// Made in place of what reply was, with its memory: redirects are the one answer that is asked for by the thousand.
+void make_redirect(Reply& reply, int status, std::string_view location);
 
 // "https://host[:port]target" for a plain request sent on to TLS; 301 for GET and HEAD, 308 otherwise. port 443 is left
-// out. Without a host (HTTP/1.0) there is nowhere to send: empty, of which redirect_reply makes a 400.
+// out. Without a host (HTTP/1.0) there is nowhere to send: empty, of which make_redirect makes a 400.
 std::string https_location(const RequestHead& head, uint16_t public_port);
 int https_redirect_status(std::string_view method) noexcept;
 

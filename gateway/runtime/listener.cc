@@ -29,7 +29,12 @@ Listener::Listener(Worker& owner, UniqueFd fd, bool shared, std::shared_ptr<List
 
 Listener::~Listener() = default;
 
-Status Listener::start() { return owner_.loop().poller().add_level(fd_.get(), watch_, shared_); }
+Status Listener::start() {
+  // Accepted sockets have what their listener has (tcp(7), socket(7)). No effect on a unix socket.
+  set_no_delay(fd_.get());
+  set_keep_alive(fd_.get());
+  return owner_.loop().poller().add_level(fd_.get(), watch_, shared_);
+}
 
 void Listener::on_io() {
   for (int i = 0; i < kBatch; ++i)

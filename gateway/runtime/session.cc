@@ -52,7 +52,6 @@ bool Session::trusted_proxy() const noexcept {
 
 void Session::start() {
   transport->set_handler(this);
-  local = local_address(transport->fd()).unmapped();
   bool proxied = !listener->config.accept_proxy.empty() && trusted_proxy();
   if (!proxied)
     if (auto flow = open_immediate_flow(*this)) {
@@ -136,7 +135,7 @@ bool Session::read_proxy_header(Bytes& seen) {
   }
   if (!header.local) {
     if (!header.source.empty()) peer = header.source.unmapped();
-    if (!header.destination.empty()) local = header.destination.unmapped();
+    if (!header.destination.empty()) set_local(header.destination.unmapped());
   }
   seen = seen.subspan(consumed);
   state_ = State::sniffing;

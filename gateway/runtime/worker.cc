@@ -75,10 +75,6 @@ void Worker::add_listener(UniqueFd fd, bool shared, std::shared_ptr<ListenerShar
 bool Worker::accepted(UniqueFd fd, const Address& peer, ListenerShare& share) {
   const ListenerRules* rules = view_->rules(share.name);
   if (rules == nullptr) return false;
-  if (peer.is_ip()) {
-    set_no_delay(fd.get());
-    set_keep_alive(fd.get());
-  }
   auto transport = Transport::make(io_, std::move(fd), true);
   if (!transport) {
     log::error("listener \"{}\": {}", share.name, transport.error().text());

@@ -212,10 +212,12 @@ Connector::Progress Connector::advance() {
   const Upstream& upstream = upstream_->upstream;
   if (!tcp_done_) {
     if (!transport_->writable() && !transport_->hangup()) return Progress::waiting;
-    if (int error = socket_error(transport_->fd()); error != 0) {
-      error_ = Error::from_errno(error, Side::upstream, Retry::other_endpoint, "connect");
-      return Progress::failed;
-    }
+    // A connect that failed shows as an error or a hang-up, beside being writable.
+    if (transport_->hangup())
+      if (int error = socket_error(transport_->fd()); error != 0) {
+        error_ = Error::from_errno(error, Side::upstream, Retry::other_endpoint, "connect");
+        return Progress::failed;
+      }
     tcp_done_ = true;
     transport_->write(as_bytes(proxy_header_));
     if (!upstream.tls) return Progress::connected;

@@ -2,12 +2,12 @@
 
 namespace sallyport {
 
-std::string proxy_header_for(const Client& client, const Service& service, const ProxyTlvs& tlvs) {
+std::string proxy_header_for(Client& client, const Service& service, const ProxyTlvs& tlvs) {
   std::string out;
   switch (service.config.proxy_protocol) {
     case config::ProxyProtocol::off: break;
-    case config::ProxyProtocol::v1: append_proxy_v1(out, client.peer, client.local); break;
-    case config::ProxyProtocol::v2: append_proxy_v2(out, client.peer, client.local, tlvs); break;
+    case config::ProxyProtocol::v1: append_proxy_v1(out, client.peer, client.local()); break;
+    case config::ProxyProtocol::v2: append_proxy_v2(out, client.peer, client.local(), tlvs); break;
   }
   return out;
 }

@@ -9,6 +9,6 @@
 namespace sallyport {
 
 // Empty when the service's servers want no header.
-std::string proxy_header_for(const Client& client, const Service& service, const ProxyTlvs& tlvs);
+std::string proxy_header_for(Client& client, const Service& service, const ProxyTlvs& tlvs);
 
 }  // namespace sallyport

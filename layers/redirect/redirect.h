@@ -7,6 +7,6 @@
 namespace sallyport {
 
 // keep_path: the request's path and query go behind `to`.
-http::Reply redirect_for(const config::Redirect& redirect, const http::RequestHead& request);
+void make_redirect_for(const config::Redirect& redirect, const http::RequestHead& request, http::Reply& reply);
 
 }  // namespace sallyport

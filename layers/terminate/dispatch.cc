@@ -16,11 +16,12 @@ std::string_view key_of(const Service& service, const ServerConnection& connecti
   return Connector::pool_key(upstream, *upstream.endpoints[connection.endpoint], host);
 }
 
-http::Reply refuse(Client& client, Exchange& exchange, int status, Rejection why, End end, std::string_view reason) {
+const http::Reply* refuse(Client& client, Exchange& exchange, int status, Rejection why, End end, std::string_view reason) {
   client.worker->counters.reject(why);
   exchange.end = end;
   exchange.reason = reason;
-  return http::error_reply(status);
+  client.worker->answer = http::error_reply(status);
+  return &client.worker->answer;
 }
 
 void prepare(Client& client, Exchange& exchange) {
@@ -29,19 +30,19 @@ void prepare(Client& client, Exchange& exchange) {
   from.peer = client.peer;
   from.client = exchange.client_address;
   from.tls = client.tls;
-  from.port = client.listener->public_port != 0 ? client.listener->public_port : client.local.port();
+  from.port = client.listener->public_port != 0 ? client.listener->public_port : client.local().port();
   if (client.listener->trusted_proxies != nullptr)
     for (const Network& network : *client.listener->trusted_proxies)
       if (network.contains(client.peer)) from.peer_trusted = true;
   // HTTP/1.0 without Host: servers of today want one.
-  if (request.authority.empty()) request.authority = client.sni.empty() ? client.local.ip_text() : client.sni;
+  if (request.authority.empty()) request.authority = client.sni.empty() ? client.local().ip_text() : client.sni;
   http::forward_request(request, from, request.wants_upgrade);
   apply(exchange.service->config.request_headers, request.fields);
 }
 
 }  // namespace
 
-std::optional<http::Reply> dispatch(Client& client, Exchange& exchange, std::string_view client_rule) {
+const http::Reply* dispatch(Client& client, Exchange& exchange, std::string_view client_rule) {
   http::RequestHead& request = exchange.request;
   const ListenerRules& rules = *client.listener;
   exchange.host = request.authority;
@@ -59,14 +60,17 @@ std::optional<http::Reply> dispatch(Client& client, Exchange& exchange, std::str
   }
   switch (route.kind) {
     case Route::Kind::proxy: break;
-    case Route::Kind::redirect: return redirect_for(route.service->config.redirect, request);
+    case Route::Kind::redirect:
+      make_redirect_for(route.service->config.redirect, request, client.worker->answer);
+      return &client.worker->answer;
     case Route::Kind::to_https:
-      return http::redirect_reply(http::https_redirect_status(request.method),
-                                  http::https_location(request, route.https_port));
+      http::make_redirect(client.worker->answer, http::https_redirect_status(request.method),
+                          http::https_location(request, route.https_port));
+      return &client.worker->answer;
     case Route::Kind::status: return refuse(client, exchange, route.status, Rejection::no_route, End::no_route, {});
   }
   prepare(client, exchange);
-  return std::nullopt;
+  return nullptr;
 }
 
 void PinnedConnections::offer(Exchange& exchange) {

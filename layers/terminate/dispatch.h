@@ -1,7 +1,6 @@
 // Where a request goes: the same for every version of HTTP.
 #pragma once
 #include <memory>
-#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -11,9 +10,9 @@
 namespace sallyport {
 
 // Routes exchange.request, and notes in the exchange what the log wants to know. client_rule: what the client's
-// certificate was checked by, as its SNI decided. The answer, if no server is to be asked; else exchange.service is set
-// and the request is as the server should see it: begin().
-std::optional<http::Reply> dispatch(Client& client, Exchange& exchange, std::string_view client_rule);
+// certificate was checked by, as its SNI decided. The answer (the worker's, until the next call), if no server is to be
+// asked; else exchange.service is set and the request is as the server should see it: begin().
+const http::Reply* dispatch(Client& client, Exchange& exchange, std::string_view client_rule);
 
 // Server connections kept for one client: authenticated ones (NTLM), or such as have told its address (PROXY protocol).
 // Each goes on for the service and the name it was made for only.

@@ -24,9 +24,8 @@ constexpr int kMostTriesLeaving = 20;
 
 bool speaks_ntlm(const http::HeaderList& fields) {
   bool found = false;
-  fields.for_each([&](http::Header header, http::HeaderId) {
-    if (!equal_ignoring_case(header.name, "www-authenticate") && !equal_ignoring_case(header.name, "authorization"))
-      return;
+  fields.for_each([&](const http::Header& header, http::HeaderId id) {
+    if (id != http::HeaderId::www_authenticate && id != http::HeaderId::authorization) return;
     std::string_view scheme = header.value.substr(0, header.value.find(' '));
     if (equal_ignoring_case(scheme, "ntlm") || equal_ignoring_case(scheme, "negotiate")) found = true;
   });

@@ -10,6 +10,7 @@ void log_exchange(const Client& client, const Exchange& exchange) {
   worker.counters.bytes_out.add(exchange.bytes_out);
   if (exchange.status >= 100 && exchange.status < 600)
     worker.counters.status[static_cast<size_t>(exchange.status / 100)].add();
+  if (!worker.access_log.enabled()) return;
   AccessRecord record;
   record.client = exchange.client_address;
   record.listener = client.listener->name;
