@@ -89,13 +89,6 @@ class Plain:
             self.rest.wait()
             self.sock.close()
 
-    def shutdown(self, how):
-        self.rest.wait()
-        self.sock.shutdown(how)
-
-    def fileno(self):
-        return self.sock.fileno()
-
 
 class Tls(Plain):
     """TLS over one: each flight and each message is a single send."""

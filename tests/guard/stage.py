@@ -1,6 +1,4 @@
 """One gateway with one worker, the servers behind it, and the scenarios that are counted."""
-import threading
-
 from harness.certs import client_context
 from harness.client import Client
 from harness.gateway import Config, Gateway
@@ -93,8 +91,7 @@ class Stage:
 
 
 class Scenario:
-    """warm() once, then one() as often as wanted, then over(). `unit`: what one() is."""
-    unit = "request"
+    """warm() once, then one() as often as wanted, then over()."""
 
     def __init__(self, stage):
         self.stage, self.rest = stage, stage.rest
@@ -144,11 +141,9 @@ class _H2(Scenario):
 
 
 class _Connections(Scenario):
-    unit = "connection"
+    """once(): a connection from its beginning to the client's close()."""
 
     def warm(self):
-        self.rest.wait()
-        self.fds = self.rest.count_fds() + 1000
         self.once()
         self.settle()
         self.fds = self.rest.count_fds()
