@@ -8,19 +8,21 @@ PYTEST_FLAGS ?=
 PYTEST = $(PYTHON) -m pytest $(PYTEST_FLAGS)
 # Side by side, as most tests wait most of the time; a test that hangs fails by itself.
 E2E = $(PYTHON) -m pytest -n $(E2E_JOBS) --timeout $(E2E_TIMEOUT) $(PYTEST_FLAGS) tests/e2e
+GUARD = SALLYPORT_BINARY=$(CURDIR)/build/release/sallyport $(PYTHON) -m pytest --timeout $(E2E_TIMEOUT) $(PYTEST_FLAGS) tests/guard
 E2E_JOBS ?= 2
 E2E_TIMEOUT ?= 300
 BENCH_FLAGS ?=
 
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
-.PHONY: help build build-packages test-packages demo unit e2e test test-long test-asan test-tsan test-soak test-container bench container \
-  fuzz format tidy install uninstall clean
+.PHONY: help build build-packages test-packages demo unit guard guard-baseline e2e test test-long test-asan test-tsan test-soak \
+  test-container bench container fuzz format tidy install uninstall clean
 
 help:
 	@echo 'make              builds build/release/sallyport (installs missing Debian packages first)'
 	@echo 'make demo         runs a gateway with sample servers on unprivileged ports'
-	@echo 'make test         unit tests, fuzz corpora, end-to-end tests'
+	@echo 'make test         unit tests, fuzz corpora, system calls and instructions, end-to-end tests'
+	@echo 'make guard        counts the system calls and instructions of requests; make guard-baseline writes new figures'
 	@echo 'make test-long    the same under sanitizers, fuzzing, Debian 13, the container'
 	@echo 'make fuzz         each fuzz target for a minute (SECONDS_EACH=600 for ten)'
 	@echo 'make bench        the performance measurements'
@@ -52,11 +54,19 @@ unit: test-packages build/release/build.ninja
 	ninja -C build/release -j$(JOBS)
 	ctest --test-dir build/release --output-on-failure -j$(JOBS)
 
+# What requests cost, counted: tests/guard. The other target writes what it finds to baseline.json.
+guard: test-packages build
+	$(GUARD)
+
+guard-baseline: test-packages build
+	$(GUARD) --update-baseline
+
 # The summary of pytest is the last thing this prints.
 e2e: test-packages build
 	SALLYPORT_BINARY=$(CURDIR)/build/release/sallyport $(E2E)
 
 test: unit
+	@$(MAKE) --no-print-directory guard
 	@$(MAKE) --no-print-directory e2e
 
 test-asan test-tsan: E2E_TIMEOUT = 1200
