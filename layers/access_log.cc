@@ -41,8 +41,13 @@ void text_field(std::string& out, const char* name, std::string_view value, bool
   if (quoted) out += '"';
 }
 
+void text_number(std::string& out, const char* name, uint64_t value) {
+  out.append(" ").append(name).append("=");
+  append_number(out, value);
+}
+
 void text_time(std::string& out, const char* name, int64_t milliseconds) {
-  if (milliseconds >= 0) format_to(std::back_inserter(out), " {}={}", name, milliseconds);
+  if (milliseconds >= 0) text_number(out, name, static_cast<uint64_t>(milliseconds));
 }
 
 void json_field(std::string& out, const char* name, std::string_view value) {
@@ -53,8 +58,13 @@ void json_field(std::string& out, const char* name, std::string_view value) {
   append_json(out, value);
 }
 
+void json_number(std::string& out, const char* name, uint64_t value) {
+  out.append(",\"").append(name).append("\":");
+  append_number(out, value);
+}
+
 void json_time(std::string& out, const char* name, int64_t milliseconds) {
-  if (milliseconds >= 0) format_to(std::back_inserter(out), ",\"{}\":{}", name, milliseconds);
+  if (milliseconds >= 0) json_number(out, name, static_cast<uint64_t>(milliseconds));
 }
 
 }  // namespace
@@ -72,8 +82,9 @@ void append_access_text(std::string& out, const AccessRecord& r) {
   text_field(out, "host", r.host, true);
   text_field(out, "method", r.method, true);
   text_field(out, "path", r.path, true);
-  if (r.status != 0) format_to(std::back_inserter(out), " status={}", r.status);
-  format_to(std::back_inserter(out), " in={} out={}", r.bytes_in, r.bytes_out);
+  if (r.status != 0) text_number(out, "status", static_cast<uint64_t>(r.status));
+  text_number(out, "in", r.bytes_in);
+  text_number(out, "out", r.bytes_out);
   text_time(out, "handshake_ms", r.handshake_ms);
   text_time(out, "connect_ms", r.connect_ms);
   text_time(out, "first_byte_ms", r.first_byte_ms);
@@ -97,8 +108,9 @@ void append_access_json(std::string& out, const AccessRecord& r) {
   json_field(out, "host", r.host);
   json_field(out, "method", r.method);
   json_field(out, "path", r.path);
-  if (r.status != 0) format_to(std::back_inserter(out), ",\"status\":{}", r.status);
-  format_to(std::back_inserter(out), ",\"bytes_in\":{},\"bytes_out\":{}", r.bytes_in, r.bytes_out);
+  if (r.status != 0) json_number(out, "status", static_cast<uint64_t>(r.status));
+  json_number(out, "bytes_in", r.bytes_in);
+  json_number(out, "bytes_out", r.bytes_out);
   json_time(out, "handshake_ms", r.handshake_ms);
   json_time(out, "connect_ms", r.connect_ms);
   json_time(out, "first_byte_ms", r.first_byte_ms);

@@ -62,7 +62,13 @@ class List {
   }
   // Moves everything to the end of other.
   void splice_to(List& other) noexcept {
-    while (T* item = pop_front()) other.push_back(*item);
+    if (empty()) return;
+    ListHook<Tag>* last = other.head_.prev_;
+    last->next_ = head_.next_;
+    head_.next_->prev_ = last;
+    other.head_.prev_ = head_.prev_;
+    head_.prev_->next_ = &other.head_;
+    head_.prev_ = head_.next_ = &head_;
   }
 
  private:

@@ -1,6 +1,8 @@
 #include "base/text.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <cstring>
 #include <vector>
 
@@ -54,17 +56,41 @@ std::optional<uint64_t> parse_number(std::string_view text) noexcept {
   return value;
 }
 
+namespace {
+
+constexpr std::array<bool, 256> make_plain() {
+  std::array<bool, 256> table{};
+  for (size_t c = 0x20; c < 0x7f; ++c) table[c] = c != '"' && c != '\\';
+  return table;
+}
+constexpr std::array<bool, 256> kPlain = make_plain();
+
+// What stands for itself in a log line and in JSON, as nearly everything does, is copied in whole stretches; returns what
+// is left of the text.
+std::string_view append_plain(std::string& out, std::string_view text) {
+  size_t plain = 0;
+  while (plain < text.size() && kPlain[static_cast<unsigned char>(text[plain])]) ++plain;
+  out.append(text.substr(0, plain));
+  return text.substr(plain);
+}
+
+}  // namespace
+
+void append_number(std::string& out, uint64_t value) {
+  char digits[20];
+  const char* end = std::to_chars(digits, digits + sizeof digits, value).ptr;
+  out.append(digits, static_cast<size_t>(end - digits));
+}
+
 void append_escaped(std::string& out, std::string_view text, size_t most) {
   bool cut = text.size() > most;
-  for (char c : text.substr(0, most)) {
-    auto byte = static_cast<unsigned char>(c);
+  for (text = append_plain(out, text.substr(0, most)); !text.empty(); text = append_plain(out, text.substr(1))) {
+    char c = text.front();
     if (c == '"' || c == '\\') {
       out += '\\';
       out += c;
-    } else if (byte < 0x20 || byte >= 0x7f) {
-      format_to(std::back_inserter(out), "\\x{:02x}", byte);
     } else {
-      out += c;
+      format_to(std::back_inserter(out), "\\x{:02x}", static_cast<unsigned char>(c));
     }
   }
   if (cut) out += "…";
@@ -100,11 +126,12 @@ size_t utf8_length(std::string_view text) noexcept {
   return 0;
 }
 
+
 }  // namespace
 
 void append_json(std::string& out, std::string_view text) {
   out += '"';
-  while (!text.empty()) {
+  while (!(text = append_plain(out, text)).empty()) {
     auto byte = static_cast<unsigned char>(text.front());
     size_t length = utf8_length(text);
     if (length == 0) {

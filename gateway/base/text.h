@@ -18,6 +18,9 @@ std::string_view trim(std::string_view text) noexcept;  // spaces and tabs
 // Decimal digits only, no sign, no space; nullopt on anything else or overflow.
 std::optional<uint64_t> parse_number(std::string_view text) noexcept;
 
+// In decimal digits.
+void append_number(std::string& out, uint64_t value);
+
 // What a client controls, made safe for one log line: control characters, quotes and backslashes become \xNN, \" and
 // \\; bytes that are not ASCII become \xNN. Cut at `most` bytes, with "…" then.
 std::string escaped(std::string_view text, size_t most = 512);

@@ -4,15 +4,10 @@
 #include <ctime>
 
 #include "base/format.h"
+#include "base/text.h"
 
 namespace sallyport::http {
 namespace {
-
-void append_number(std::string& out, uint64_t value) {
-  char digits[20];
-  const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
-  out.append(digits, static_cast<size_t>(end - digits));
-}
 
 void append_field(std::string& out, std::string_view name, std::string_view value) {
   out.append(name).append(": ", 2).append(value).append("\r\n", 2);

@@ -339,10 +339,12 @@ int H2Callbacks::send_data(nghttp2_session* session, nghttp2_frame* frame, const
 int H2Callbacks::on_stream_close(nghttp2_session* session, int32_t id, uint32_t code, void* user) {
   H2Session& self = session_of(user);
   if (self.streams_ != 0) --self.streams_;  // 0 after close_all()
-  if (self.server() && self.closed_.find(id) == H2ClosedStreams::How::unknown)
-    self.closed_.add(id, H2ClosedStreams::How::over);
   if (code == NGHTTP2_NO_ERROR) self.resets_.take(self.limits_.resets, self.now_ms_, -0.5);
   H2Stream* stream = find(session, id);
+  // One that has been reset is noted as such already; where nobody can tell, a look costs more.
+  const bool not_reset = stream != nullptr && !stream->resetting_;
+  if (self.server() && (not_reset || self.closed_.find(id) == H2ClosedStreams::How::unknown))
+    self.closed_.add(id, H2ClosedStreams::How::over);
   if (stream == nullptr) return 0;
   self.detach(*stream);
   // A server that resets with NO_ERROR in the middle of its response has not ended it.

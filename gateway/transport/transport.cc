@@ -158,7 +158,14 @@ bool Transport::can_read() const noexcept {
                   (SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN) != 0);
 }
 
-Transport::Read Transport::read() { return ssl_ ? read_tls() : read_plain(); }
+Transport::Read Transport::read() {
+  // OpenSSL would take a buffer, find nothing, and give it back.
+  if (!can_read()) {
+    bytes_ = {};
+    return Read::again;
+  }
+  return ssl_ ? read_tls() : read_plain();
+}
 
 Transport::Read Transport::read_plain() {
   if (!stash_.empty()) {

@@ -5,12 +5,7 @@
 namespace sallyport {
 
 struct Pool::Idle final : ListHook<Idle>, IoHandler, Deadline::Owner, Doomed {
-  Idle(Pool& the_pool, TransportPtr the_transport, std::string_view the_key, uint32_t the_generation)
-      : pool(the_pool),
-        transport(std::move(the_transport)),
-        key(the_key),
-        generation(the_generation),
-        deadline(*this) {}
+  explicit Idle(Pool& the_pool) : pool(the_pool), deadline(*this) {}
 
   // A server has nothing to say on a connection without a request, but for TLS session tickets, which bring no bytes.
   void on_io() override {
@@ -21,20 +16,28 @@ struct Pool::Idle final : ListHook<Idle>, IoHandler, Deadline::Owner, Doomed {
   Pool& pool;
   TransportPtr transport;
   std::string key;
-  uint32_t generation;
+  uint32_t generation = 0;
   Deadline deadline;
 };
+
+Pool::Pool(Loop& loop) noexcept : loop_(&loop) {}
 
 Pool::~Pool() {
   while (Idle* idle = idle_.front()) drop(*idle);
 }
 
-void Pool::drop(Idle& idle) {
+TransportPtr Pool::leave(Idle& idle) {
   static_cast<ListHook<Idle>&>(idle).unlink();
-  idle.transport.reset();
   idle.deadline.disarm();
   static_cast<ListHook<Deadline>&>(idle.deadline).unlink();
   --size_;
+  idle.transport->set_handler(nullptr);
+  return std::move(idle.transport);
+}
+
+// From within its own callbacks too.
+void Pool::drop(Idle& idle) {
+  leave(idle).reset();
   loop_->bury(std::unique_ptr<Doomed>(&idle));
 }
 
@@ -44,9 +47,11 @@ TransportPtr Pool::take(std::string_view key, uint32_t generation, bool look) {
     if (idle->generation != generation) {
       drop(*idle);
     } else if (idle->key == key) {
-      TransportPtr transport = std::move(idle->transport);
-      transport->set_handler(nullptr);
-      drop(*idle);
+      TransportPtr transport = leave(*idle);
+      if (spare_.size() < kSpare)
+        spare_.emplace_back(idle);
+      else
+        delete idle;
       if (!look || transport->quiet()) return transport;
     }
     idle = next;
@@ -58,7 +63,12 @@ void Pool::give(TransportPtr transport, std::string_view key, uint32_t generatio
   // Bytes behind a response, or its end: this connection must not meet another request.
   if (transport->hangup() || (transport->can_read() && transport->read() != Transport::Read::again)) return;
   if (size_ >= kMost) drop(*idle_.back());
-  auto* idle = new Idle(*this, std::move(transport), key, generation);
+  if (spare_.empty()) spare_.push_back(std::make_unique<Idle>(*this));
+  Idle* idle = spare_.back().release();
+  spare_.pop_back();
+  idle->transport = std::move(transport);
+  idle->key = key;
+  idle->generation = generation;
   idle->transport->set_handler(idle);
   idle_.push_front(*idle);
   ++size_;

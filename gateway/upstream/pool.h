@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/list.h"
 #include "net/loop.h"
@@ -17,7 +18,7 @@ class Pool {
   static constexpr std::chrono::milliseconds kIdle{30'000};
   static constexpr size_t kMost = 512;  // not below the soft limit of Gate: what comes free together is kept
 
-  explicit Pool(Loop& loop) noexcept : loop_(&loop) {}
+  explicit Pool(Loop& loop) noexcept;
   ~Pool();
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
@@ -31,10 +32,14 @@ class Pool {
 
  private:
   struct Idle;
+  static constexpr size_t kSpare = 64;
+
+  TransportPtr leave(Idle& idle);
   void drop(Idle& idle);
 
   Loop* loop_;
   List<Idle> idle_;
+  std::vector<std::unique_ptr<Idle>> spare_;  // to be used again: a warm pool allocates nothing
   size_t size_ = 0;
 };
 
