@@ -36,6 +36,7 @@ void Connector::cancel() noexcept {
   static_cast<ListHook<Gate::Waiter>&>(*this).unlink();
   seat_.release();
   static_cast<ListHook<Runnable>&>(*this).unlink();
+  dial_failed_ = false;
   end_dial(nullptr);
   transport_.reset();
   load_ = LoadTicket();
