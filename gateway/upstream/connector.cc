@@ -156,6 +156,7 @@ void Connector::on_run() {
     if (auto outcome = try_servers()) report(std::move(*outcome));
     return;
   }
+  generation_ = upstream_->upstream.endpoints[index_]->generation();  // it may have moved meanwhile
   std::optional<Result<ServerConnection>> found;
   if (!find_connection(found)) {
     ServerConnection connection;

@@ -428,4 +428,28 @@ TEST_CASE("connector: a dial that failed is forgotten with the request that wait
   CHECK(waiter.outcome->ok());
 }
 
+TEST_CASE("connector: a server that has moved while a request waited is used as it is now") {
+  Listening before, now;
+  Servers servers({before.address});
+  servers.context.soft_limit = 1;
+  WorkerUpstream worker(servers.upstream, servers.context, 0);
+  ConnectOptions options;
+  options.http = options.pooled = true;
+  Waiter waiter(servers.loop);
+  Connector connector(waiter);
+  Gate::Seat seat = worker.gates[0]->try_take();
+  REQUIRE(seat);
+  REQUIRE_FALSE(connector.start(worker, options));
+  servers.upstream.endpoints[0]->set_address(now.address);
+  seat.release();
+  Alarm alarm(servers.loop);
+  servers.loop.run();
+  REQUIRE(waiter.answers == 1);
+  REQUIRE(waiter.outcome->ok());
+  ServerConnection& connection = **waiter.outcome;
+  CHECK(peer_address(connection.transport->fd()) == now.address);
+  // So that it is used again.
+  CHECK(connection.generation == servers.upstream.endpoints[0]->generation());
+}
+
 }  // namespace sallyport
