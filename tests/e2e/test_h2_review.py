@@ -1,0 +1,57 @@
+"""Corners of HTTP/2: ends that meet other ends, limits that meet other limits."""
+import contextlib
+import time
+
+import pytest
+
+from harness.h2_client import H2Client
+from harness.h2_server import H2Server
+from harness.http_server import response
+from harness.services import edge
+from harness.wait import until
+
+HOST = "test.example"
+
+
+@pytest.fixture
+def h2_server():
+    made = []
+
+    def make(*args, **kw):
+        made.append(H2Server(*args, **kw))
+        return made[-1]
+    yield make
+    for one in made:
+        one.stop()
+    errors = [error for one in made for error in one.errors]
+    assert not errors, f"a server's script failed: {errors!r}"
+
+
+def client_of(gw, ca, **kw):
+    return H2Client(gw.ports["https"], tls=ca.client_context(alpn=["h2"]), name=HOST, **kw)
+
+
+# --- one client's slowness and another's
+
+def test_clients_that_do_not_read_stop_no_other_client(gateway, h2_server, leaf, ca):
+    """They share connections to the server: what waits for the slow ones must leave room for the others."""
+    server = h2_server(lambda request: response(200, bytes(1 << 20) if request.target == "/big" else b"small"))
+    gw = gateway({"test": edge(HOST, server, server_protocol="h2")}, certs={"t.pem": leaf(HOST)}, settings={"workers": 1})
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            slow = stack.enter_context(client_of(gw, ca, window=1000, connection_window=1 << 24))
+            for _ in range(95):
+                slow.open("GET", "/big", hold=True)
+            slow.ping()
+        until(lambda: len(server.streams) == 285, "all requests at the server")
+        sent = -1
+
+        def settled():
+            nonlocal sent
+            before, sent = sent, sum(stream.sent for stream in server.streams)
+            time.sleep(0.3)
+            return before == sent
+        until(settled, "nothing more is sent")
+        other = stack.enter_context(client_of(gw, ca, timeout=15))
+        for _ in range(5):
+            assert other.request("GET", "/").body == b"small"
