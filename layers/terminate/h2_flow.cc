@@ -102,10 +102,7 @@ bool H2Flow::step(bool& again) {
     End how = session_.failure_code() == http::H2Code::enhance_your_calm ? End::limit : End::bad_request;
     client_.worker->counters.reject(how == End::limit ? Rejection::flood : Rejection::bad_request);
     log_turned_away(client_, how, session_.failure());
-    for (H2ClientStream* stream = streams_.front(); stream != nullptr; stream = streams_.next(*stream))
-      stream->note_end(how, session_.failure());
-    session_.close_all();
-    ended_ = true;
+    end_streams(how, session_.failure());
     client_.end_lingering();
     return false;
   }
@@ -180,11 +177,17 @@ bool H2Flow::read(bool& again) {
 
 // The connection is of no use any more.
 void H2Flow::gone(End end, std::string_view reason) {
+  end_streams(end, reason);
+  client_.end();
+}
+
+void H2Flow::end_streams(End end, std::string_view reason) {
   ended_ = true;
   for (H2ClientStream* stream = streams_.front(); stream != nullptr; stream = streams_.next(*stream))
     stream->note_end(end, reason);
   session_.close_all();
-  client_.end();
+  // Tunnels that the session has no stream of any more.
+  while (H2ClientStream* stream = streams_.front()) stream->on_closed(http::H2Code::internal_error);
 }
 
 void H2Flow::drain() {

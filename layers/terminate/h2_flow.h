@@ -58,6 +58,8 @@ class H2Flow final : public Flow, private http::H2Session::Owner, private Deadli
   void finish_if_idle();
   void close_gracefully();
   void gone(End end, std::string_view reason);
+  // Each with its line in the log.
+  void end_streams(End end, std::string_view reason);
   void rearm();
   const config::Timeouts& timeouts() const noexcept;
 

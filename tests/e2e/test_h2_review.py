@@ -5,7 +5,9 @@ import time
 import pytest
 
 from harness.h2_client import H2Client
+from harness.h2_endpoint import Setting
 from harness.h2_server import H2Server
+from harness.h2_sockets import FIELDS, accept, sockets  # noqa: F401
 from harness.http_server import response
 from harness.services import edge
 from harness.wait import until
@@ -29,6 +31,35 @@ def h2_server():
 
 def client_of(gw, ca, **kw):
     return H2Client(gw.ports["https"], tls=ca.client_context(alpn=["h2"]), name=HOST, **kw)
+
+
+# --- ends
+
+@pytest.mark.parametrize("how", ["reset", "broken", "stop"])
+def test_a_websocket_that_is_over_for_its_client_only(sockets, how):
+    """Its stream is closed, and what it has sent waits for the server, when its connection ends: one line, nothing left."""
+    def answer(request):
+        accept(request)
+        request.stream.send(b"", end=True)
+        request.conn.wait_gone()
+    sockets.start("edge", "h2", answer, settings={Setting.ENABLE_CONNECT_PROTOCOL: 1, Setting.INITIAL_WINDOW_SIZE: 0})
+    client = sockets.h2()
+    one = client.connect(headers=FIELDS)
+    assert one.answer().status == 200
+    assert one.rest() == b"" and one.ended
+    one.send(bytes(1000), end=True)
+    client.ping()
+    if how == "reset":
+        client.reset()
+    elif how == "broken":
+        client.endpoint.put(b"\x00\x00\x01\x06\x00\x00\x00\x00\x00?")  # a PING of one byte
+        client.wait_lost()
+    else:
+        sockets.gw.signal()
+    line = sockets.gw.access(path="/ws", timeout=15)
+    assert line["end"] == {"reset": "client_cut", "broken": "bad_request", "stop": "drain"}[how] and line["bytes_in"] == 1000
+    assert len([a for a in sockets.gw.accesses() if a.get("path") == "/ws"]) == 1
+    client.close()
 
 
 # --- one client's slowness and another's
