@@ -99,8 +99,12 @@ bool H2Flow::step(bool& again) {
     return false;
   }
   if (session_.failed()) {
-    End how = session_.failure_code() == http::H2Code::enhance_your_calm ? End::limit : End::bad_request;
-    client_.worker->counters.reject(how == End::limit ? Rejection::flood : Rejection::bad_request);
+    End how = timed_out_                                                   ? End::client_timeout
+              : session_.failure_code() == http::H2Code::enhance_your_calm ? End::limit
+                                                                           : End::bad_request;
+    client_.worker->counters.reject(timed_out_          ? Rejection::timeout
+                                    : how == End::limit ? Rejection::flood
+                                                        : Rejection::bad_request);
     log_turned_away(client_, how, session_.failure());
     end_streams(how, session_.failure());
     client_.end_lingering();
@@ -240,7 +244,7 @@ void H2Flow::on_deadline(Deadline&) {
       session_.shut(http::H2Code::no_error);
       break;
     case kHead:
-      client_.worker->counters.reject(Rejection::timeout);
+      timed_out_ = true;
       session_.fail(http::H2Code::enhance_your_calm, "request head timed out");
       break;
     case kClient:

@@ -74,10 +74,11 @@ class H2Flow final : public Flow, private http::H2Session::Owner, private Deadli
   uint64_t client_progress_ = 0;
   size_t incomplete_ = 0;  // streams whose head has not arrived whole
   uint8_t waiting_for_ = 0;
-  bool answered_ = false;  // a request has been begun before
-  bool draining_ = false;  // the first GOAWAY has been sent
-  bool shut_ = false;      // the last one
-  bool eof_ = false;       // the client has ended its side
+  bool answered_ = false;   // a request has been begun before
+  bool draining_ = false;   // the first GOAWAY has been sent
+  bool shut_ = false;       // the last one
+  bool eof_ = false;        // the client has ended its side
+  bool timed_out_ = false;  // a head has
   bool failure_logged_ = false;
   bool pumping_ = false;
   bool ended_ = false;

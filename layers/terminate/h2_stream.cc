@@ -270,7 +270,7 @@ void H2ClientStream::on_closed(http::H2Code code) {
     return;
   }
   if (!head_complete_) {
-    flow_.client().worker->counters.reject(Rejection::bad_request);
+    if (!end_noted_) flow_.client().worker->counters.reject(Rejection::bad_request);
     note_end(End::bad_request, "malformed request");
   } else if (!complete) {
     bool left = code == http::H2Code::no_error || code == http::H2Code::cancel;

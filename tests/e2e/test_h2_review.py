@@ -4,10 +4,11 @@ import time
 
 import pytest
 
-from harness.h2_client import H2Client
+from harness.h2_client import FrameClient, H2Client
 from harness.h2_endpoint import Setting
 from harness.h2_server import H2Server
 from harness.h2_sockets import FIELDS, accept, sockets  # noqa: F401
+from harness.h2_ways import metrics
 from harness.http_server import response
 from harness.services import edge
 from harness.wait import until
@@ -60,6 +61,33 @@ def test_a_websocket_that_is_over_for_its_client_only(sockets, how):
     assert line["end"] == {"reset": "client_cut", "broken": "bad_request", "stop": "drain"}[how] and line["bytes_in"] == 1000
     assert len([a for a in sockets.gw.accesses() if a.get("path") == "/ws"]) == 1
     client.close()
+
+
+def test_a_head_that_does_not_come_is_a_timeout_and_no_flood(gateway, h2_server, leaf, ca):
+    server = h2_server()
+    gw = gateway({"test": edge(HOST, server, server_protocol="h2", timeouts={"request": "1s"})}, certs={"t.pem": leaf(HOST)},
+                 settings={"defaults": {"timeouts": {"request": "1s"}}})
+    with FrameClient(gw.ports["https"], tls=ca.client_context(alpn=["h2"]), name=HOST) as client:
+        _, data = client.request(flags=1)  # no END_HEADERS
+        client.send(data)
+        assert client.until_end()
+    assert gw.access(reason="request head timed out")["end"] == "client_timeout"
+    assert {line["end"] for line in gw.accesses()} == {"client_timeout"}
+    found = metrics(gw)
+    assert found['sallyport_rejected_total{reason="timeout"}'] == 1
+    assert not found.get('sallyport_rejected_total{reason="flood"}') and not found.get('sallyport_rejected_total{reason="bad_request"}')
+
+
+def test_a_head_that_is_cut_off_is_no_bad_request(gateway, h2_server, leaf, ca):
+    server = h2_server()
+    gw = gateway({"test": edge(HOST, server, server_protocol="h2")}, certs={"t.pem": leaf(HOST)})
+    client = FrameClient(gw.ports["https"], tls=ca.client_context(alpn=["h2"]), name=HOST)
+    _, data = client.request(flags=1)
+    client.send(data)
+    client.receive()
+    client.client.close()
+    assert gw.access(sni=HOST)["end"] in ("client_closed", "client_cut")
+    assert not metrics(gw).get('sallyport_rejected_total{reason="bad_request"}')
 
 
 # --- one client's slowness and another's
