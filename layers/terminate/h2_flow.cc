@@ -218,7 +218,11 @@ void H2Flow::rearm() {
     return kNothing;
   };
   Wait wait = waiting();
-  uint64_t progress = wait == kClient ? transport.sent() : wait == kKeepAlive ? session_.progress() : 0;
+  // A head does not buy itself time byte by byte, and has its own: it is not the rest of the one before.
+  uint64_t progress = wait == kClient      ? transport.sent()
+                      : wait == kKeepAlive ? session_.progress()
+                      : wait == kHead      ? heads_
+                                           : 0;
   if (wait == waiting_for_ && progress == client_progress_) return;
   waiting_for_ = wait;
   client_progress_ = progress;
@@ -262,6 +266,7 @@ http::H2Stream* H2Flow::h2_open() {
   auto* stream = new H2ClientStream(*this);
   streams_.push_back(*stream);
   ++incomplete_;
+  ++heads_;
   return stream;
 }
 

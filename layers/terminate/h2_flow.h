@@ -72,6 +72,7 @@ class H2Flow final : public Flow, private http::H2Session::Owner, private Deadli
   GatheredWrites* gather_ = nullptr;
   const Service* last_service_ = nullptr;
   uint64_t client_progress_ = 0;
+  uint64_t heads_ = 0;     // begun so far
   size_t incomplete_ = 0;  // streams whose head has not arrived whole
   uint8_t waiting_for_ = 0;
   bool answered_ = false;   // a request has been begun before

@@ -6,6 +6,7 @@ import pytest
 
 from harness.h2_client import FrameClient, H2Client
 from harness.h2_endpoint import Setting
+from harness.h2_frames import frame
 from harness.h2_server import H2Server
 from harness.h2_sockets import FIELDS, accept, sockets  # noqa: F401
 from harness.h2_ways import metrics
@@ -76,6 +77,29 @@ def test_a_head_that_does_not_come_is_a_timeout_and_no_flood(gateway, h2_server,
     found = metrics(gw)
     assert found['sallyport_rejected_total{reason="timeout"}'] == 1
     assert not found.get('sallyport_rejected_total{reason="flood"}') and not found.get('sallyport_rejected_total{reason="bad_request"}')
+
+
+def test_each_head_has_its_own_time(gateway, h2_server, leaf, ca):
+    """One that begins in the same bytes in which another ends is not the rest of that one."""
+    server = h2_server()
+    gw = gateway({"test": edge(HOST, server, server_protocol="h2")}, certs={"t.pem": leaf(HOST)},
+                 settings={"defaults": {"timeouts": {"request": "3s"}}})
+
+    def head(client):
+        number, block = client.next_id, client.head()
+        client.next_id += 2
+        return frame(1, 1, number, block[:5]), frame(9, 4, number, block[5:])  # HEADERS and CONTINUATION
+    with FrameClient(gw.ports["https"], tls=ca.client_context(alpn=["h2"]), name=HOST) as client:
+        begin, end = head(client)
+        client.send(begin)
+        time.sleep(2)
+        begin, next_end = head(client)
+        client.send(end + begin)
+        time.sleep(2)
+        client.send(next_end)
+        while len(client.statuses()) < 2:
+            assert client.receive(), f"the gateway ended the connection: {client.goaways()}"
+        assert client.statuses() == {1: 200, 3: 200}
 
 
 def test_a_head_that_is_cut_off_is_no_bad_request(gateway, h2_server, leaf, ca):
