@@ -53,6 +53,7 @@ const config::Timeouts& H2Flow::timeouts() const noexcept {
 
 void H2Flow::start() {
   client_.transport->set_handler(this);
+  if (client_.draining()) drain();  // the first bytes, or the handshake, took until after the others were told
   pump();
 }
 

@@ -1,12 +1,14 @@
 """Corners of HTTP/2: ends that meet other ends, limits that meet other limits."""
 import contextlib
+import ssl
 import time
 
 import pytest
 
-from harness.h2_client import FrameClient, H2Client
+from harness.client import Client
+from harness.h2_client import PREFACE, FrameClient, H2Client
 from harness.h2_endpoint import Setting
-from harness.h2_frames import frame
+from harness.h2_frames import frame, settings
 from harness.h2_server import H2Server
 from harness.h2_sockets import FIELDS, accept, sockets  # noqa: F401
 from harness.h2_ways import metrics
@@ -112,6 +114,33 @@ def test_a_head_that_is_cut_off_is_no_bad_request(gateway, h2_server, leaf, ca):
     client.client.close()
     assert gw.access(sni=HOST)["end"] in ("client_closed", "client_cut")
     assert not metrics(gw).get('sallyport_rejected_total{reason="bad_request"}')
+
+
+def test_a_handshake_during_which_the_gateway_stops(gateway, h2_server, leaf, ca):
+    """The connection that comes of it is served, and told that it is the last."""
+    server = h2_server()
+    gw = gateway({"test": edge(HOST, server, server_protocol="h2")}, certs={"t.pem": leaf(HOST)},
+                 settings={"drain_timeout": "60s", "defaults": {"timeouts": {"request": "60s"}}})
+    raw = Client(gw.ports["https"])
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = ca.client_context(alpn=["h2"]).wrap_bio(incoming, outgoing, server_hostname=HOST)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        tls.do_handshake()
+    raw.send(outgoing.read())
+    incoming.write(raw.sock.recv(65536))
+    gw.signal()
+    gw.wait_log("stop")
+    while True:
+        try:
+            tls.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            incoming.write(raw.sock.recv(65536))
+    raw.send(outgoing.read())
+    tls.write(PREFACE + settings())
+    raw.send(outgoing.read())
+    assert gw.process.wait(20) == 0
+    raw.close()
 
 
 # --- one client's slowness and another's
