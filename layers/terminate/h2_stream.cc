@@ -232,6 +232,7 @@ void H2ClientStream::refuse(int status, End end, std::string_view reason) {
 void H2ClientStream::respond(const http::Reply& reply) {
   Exchange& exchange = *exchange_;
   response_over_ = head_sent_ = true;
+  note_progress();
   flow_.ready(*this);
   std::optional<http::Reply> translated;
   if (grpc_ && reply.head.status >= 400)

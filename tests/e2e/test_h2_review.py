@@ -116,6 +116,18 @@ def test_a_head_that_is_cut_off_is_no_bad_request(gateway, h2_server, leaf, ca):
     assert not metrics(gw).get('sallyport_rejected_total{reason="bad_request"}')
 
 
+def test_an_error_reply_has_the_clients_time_from_when_it_is_there(gateway, h2_server, leaf, ca):
+    """Not from when the request came: a 504 to a client whose window is closed for a moment would be cut at once."""
+    server = h2_server(lambda request: request.conn.wait_gone() and None)
+    gw = gateway({"test": edge(HOST, server, server_protocol="h2", timeouts={"server": "5s", "client": "3s"})}, certs={"t.pem": leaf(HOST)})
+    with client_of(gw, ca, window=0) as client:
+        one = client.open("GET", "/")
+        assert one.answer().status == 504
+        began = time.monotonic()
+        one.wait_reset()
+        assert time.monotonic() - began > 2
+
+
 def test_a_handshake_during_which_the_gateway_stops(gateway, h2_server, leaf, ca):
     """The connection that comes of it is served, and told that it is the last."""
     server = h2_server()
