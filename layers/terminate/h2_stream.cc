@@ -163,7 +163,9 @@ void H2ClientStream::on_response_head(Exchange& exchange, bool interim) {
   }
   apply(exchange.service->config.response_headers, head.fields);
   if (auto priority = head.fields.find("priority")) flow_.session().prioritize(*this, *priority);
-  bool ended = head.body == http::Body::none || (head.body == http::Body::sized && head.content_length == 0);
+  // No content may still be followed by trailers, where those need no chunked coding.
+  bool ended = head.body == http::Body::none ||
+               (head.body == http::Body::sized && head.content_length == 0 && exchange.has_connection());
   exchange.status = head.status;
   head_sent_ = true;
   note_progress();

@@ -9,7 +9,7 @@ from harness.client import Client
 from harness.h2_client import PREFACE, FrameClient, H2Client
 from harness.h2_endpoint import Setting
 from harness.h2_frames import frame, settings
-from harness.h2_server import H2Server
+from harness.h2_server import H2Server, respond
 from harness.h2_sockets import FIELDS, accept, sockets  # noqa: F401
 from harness.h2_ways import metrics
 from harness.http_server import response
@@ -179,3 +179,11 @@ def test_clients_that_do_not_read_stop_no_other_client(gateway, h2_server, leaf,
         other = stack.enter_context(client_of(gw, ca, timeout=15))
         for _ in range(5):
             assert other.request("GET", "/").body == b"small"
+
+
+def test_trailers_behind_a_body_of_no_bytes(gateway, h2_server, leaf, ca):
+    server = h2_server(on_head=lambda request: respond(request, 200, [("content-length", "0")], trailers=[("sum", "0")]) or True)
+    gw = gateway({"test": edge(HOST, server, server_protocol="h2")}, certs={"t.pem": leaf(HOST)})
+    with client_of(gw, ca) as client:
+        answer = client.request("GET", "/")
+        assert answer.body == b"" and dict(answer.trailers).get("sum") == "0"
