@@ -71,9 +71,14 @@ void H2ClientStream::begin() {
     make_upgrade_request(head);
   }
   grpc_ = is_grpc(head.fields);
-  auto answer = !tunnel_ && head.method == "CONNECT" ? http::error_reply(405)
-                                                     : dispatch(flow_.client(), *exchange_, flow_.client_rule());
-  if (answer) {
+  if (!tunnel_ && head.method == "CONNECT") {
+    exchange_->host = head.authority;
+    flow_.client().worker->counters.requests.add();
+    flow_.client().worker->counters.reject(Rejection::bad_request);
+    refuse(405, End::bad_request, "CONNECT");
+    return;
+  }
+  if (auto answer = dispatch(flow_.client(), *exchange_, flow_.client_rule())) {
     respond(*answer);
     return;
   }

@@ -187,3 +187,13 @@ def test_trailers_behind_a_body_of_no_bytes(gateway, h2_server, leaf, ca):
     with client_of(gw, ca) as client:
         answer = client.request("GET", "/")
         assert answer.body == b"" and dict(answer.trailers).get("sum") == "0"
+
+
+def test_a_plain_connect_is_counted_and_named(gateway, h2_server, leaf, ca):
+    server = h2_server()
+    gw = gateway({"test": edge(HOST, server, server_protocol="h2")}, certs={"t.pem": leaf(HOST)})
+    with client_of(gw, ca, strict=False) as client:
+        one = client.open(fields=[(":method", "CONNECT"), (":authority", HOST)], end=False)
+        assert one.answer().status == 405
+        assert gw.access(method="CONNECT")["host"] == HOST
+    assert metrics(gw)["sallyport_requests_total"] == 1
