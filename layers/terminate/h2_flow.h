@@ -55,8 +55,6 @@ class H2Flow final : public Flow, private http::H2Session::Owner, private Deadli
   void write();
   bool read(bool& again);
   void wake() noexcept;
-  void finish_if_idle();
-  void close_gracefully();
   void gone(End end, std::string_view reason);
   // Each with its line in the log.
   void end_streams(End end, std::string_view reason);
@@ -80,11 +78,8 @@ class H2Flow final : public Flow, private http::H2Session::Owner, private Deadli
   bool shut_ = false;       // the last one
   bool eof_ = false;        // the client has ended its side
   bool timed_out_ = false;  // a head has
-  bool failure_logged_ = false;
   bool pumping_ = false;
   bool ended_ = false;
-  End end_ = End::ok;          // how the connection ended, for the streams it takes along
-  std::string_view reason_{};  // likewise; static text, or the session's
 };
 
 }  // namespace sallyport
