@@ -44,7 +44,7 @@ H2Flow::H2Flow(Client& client, std::string client_rule)
 
 H2Flow::~H2Flow() {
   // A session that ends by itself (its worker stops) leaves streams behind.
-  while (H2ClientStream* stream = streams_.front()) remove(*stream);
+  while (!streams_.empty()) remove(*streams_.front());
 }
 
 const config::Timeouts& H2Flow::timeouts() const noexcept {
