@@ -58,7 +58,7 @@ void Resolver::resolve(const std::string& host, uint16_t port, Answer answer) {
   int status = uv_getaddrinfo(loop_.uv(), &lookup->request, done, lookup->host.c_str(), nullptr, &wanted);
   if (status == 0) {
     pending_lookups.fetch_add(1);
-    lookup.release();
+    static_cast<void>(lookup.release());  // done() has it
     return;
   }
   // A name libuv will not even look at. Answer later, as every other time.

@@ -36,6 +36,7 @@ void Connector::cancel() noexcept {
   static_cast<ListHook<Gate::Waiter>&>(*this).unlink();
   seat_.release();
   static_cast<ListHook<Runnable>&>(*this).unlink();
+  dial_failed_ = false;
   end_dial(nullptr);
   transport_.reset();
   load_ = LoadTicket();
@@ -155,6 +156,7 @@ void Connector::on_run() {
     if (auto outcome = try_servers()) report(std::move(*outcome));
     return;
   }
+  generation_ = upstream_->upstream.endpoints[index_]->generation();  // it may have moved meanwhile
   std::optional<Result<ServerConnection>> found;
   if (!find_connection(found)) {
     ServerConnection connection;

@@ -11,11 +11,16 @@ namespace {
 
 constexpr size_t kReadBudget = 512 * 1024;
 constexpr int kWriteRounds = 16;
+constexpr uint32_t kStreamWindow = 128 * 1024;
+constexpr uint32_t kConnectionWindow = 16 * 1024 * 1024;
+// At once, whatever the server allows: clients that do not read keep a stream's window each, and all of them together
+// must not use up the connection's, which is everybody's.
+constexpr size_t kMostStreams = kConnectionWindow / kStreamWindow;
 
 http::H2Limits limits_towards_servers() {
   http::H2Limits limits;
-  limits.stream_window = 128 * 1024;
-  limits.connection_window = 16 * 1024 * 1024;
+  limits.stream_window = kStreamWindow;
+  limits.connection_window = kConnectionWindow;
   limits.fields.list_bytes = 64 * 1024;
   limits.fields.count = 300;
   limits.resets = 10'000;  // a server that refuses under load is retried elsewhere, and is no attacker
@@ -44,7 +49,8 @@ H2Connection::~H2Connection() = default;
 
 bool H2Connection::has_room() const noexcept {
   return settings_received() && !retired_ && !closed_ && !session_.failed() && !session_.goaway_received() &&
-         !transport_->hangup() && session_.streams_allowed() > waiting_.size();
+         !transport_->hangup() && session_.streams_allowed() > waiting_.size() &&
+         session_.streams() + waiting_.size() < kMostStreams;
 }
 
 bool H2Connection::open(Stream& stream, const http::RequestHead& request, std::string_view connect_protocol,

@@ -40,7 +40,8 @@ class H2Connection final : public ListHook<H2Connection>,
     virtual void on_data(Bytes piece) = 0;
     virtual void on_end() = 0;
     virtual void on_sent() = 0;
-    // The server's SETTINGS have come, for who waits for them.
+    // The server's SETTINGS have come, for who waits for them: the stream is to be opened now, for the connection does
+    // not count it as waiting any more, and may die before on_event().
     virtual void on_settings() = 0;
     // Last, and not after forget(): code tells how; unprocessed: the server did nothing with the request. lost: the
     // whole connection is gone.

@@ -44,7 +44,7 @@ H2Flow::H2Flow(Client& client, std::string client_rule)
 
 H2Flow::~H2Flow() {
   // A session that ends by itself (its worker stops) leaves streams behind.
-  while (H2ClientStream* stream = streams_.front()) remove(*stream);
+  while (!streams_.empty()) remove(*streams_.front());
 }
 
 const config::Timeouts& H2Flow::timeouts() const noexcept {
@@ -53,6 +53,7 @@ const config::Timeouts& H2Flow::timeouts() const noexcept {
 
 void H2Flow::start() {
   client_.transport->set_handler(this);
+  if (client_.draining()) drain();  // the first bytes, or the handshake, took until after the others were told
   pump();
 }
 
@@ -99,13 +100,14 @@ bool H2Flow::step(bool& again) {
     return false;
   }
   if (session_.failed()) {
-    End how = session_.failure_code() == http::H2Code::enhance_your_calm ? End::limit : End::bad_request;
-    client_.worker->counters.reject(how == End::limit ? Rejection::flood : Rejection::bad_request);
+    End how = timed_out_                                                   ? End::client_timeout
+              : session_.failure_code() == http::H2Code::enhance_your_calm ? End::limit
+                                                                           : End::bad_request;
+    client_.worker->counters.reject(timed_out_          ? Rejection::timeout
+                                    : how == End::limit ? Rejection::flood
+                                                        : Rejection::bad_request);
     log_turned_away(client_, how, session_.failure());
-    for (H2ClientStream* stream = streams_.front(); stream != nullptr; stream = streams_.next(*stream))
-      stream->note_end(how, session_.failure());
-    session_.close_all();
-    ended_ = true;
+    end_streams(how, session_.failure());
     client_.end_lingering();
     return false;
   }
@@ -180,11 +182,17 @@ bool H2Flow::read(bool& again) {
 
 // The connection is of no use any more.
 void H2Flow::gone(End end, std::string_view reason) {
+  end_streams(end, reason);
+  client_.end();
+}
+
+void H2Flow::end_streams(End end, std::string_view reason) {
   ended_ = true;
   for (H2ClientStream* stream = streams_.front(); stream != nullptr; stream = streams_.next(*stream))
     stream->note_end(end, reason);
   session_.close_all();
-  client_.end();
+  // Tunnels that the session has no stream of any more.
+  while (H2ClientStream* stream = streams_.front()) stream->on_closed(http::H2Code::internal_error);
 }
 
 void H2Flow::drain() {
@@ -211,7 +219,11 @@ void H2Flow::rearm() {
     return kNothing;
   };
   Wait wait = waiting();
-  uint64_t progress = wait == kClient ? transport.sent() : wait == kKeepAlive ? session_.progress() : 0;
+  // A head does not buy itself time byte by byte, and has its own: it is not the rest of the one before.
+  uint64_t progress = wait == kClient      ? transport.sent()
+                      : wait == kKeepAlive ? session_.progress()
+                      : wait == kHead      ? heads_
+                                           : 0;
   if (wait == waiting_for_ && progress == client_progress_) return;
   waiting_for_ = wait;
   client_progress_ = progress;
@@ -237,7 +249,7 @@ void H2Flow::on_deadline(Deadline&) {
       session_.shut(http::H2Code::no_error);
       break;
     case kHead:
-      client_.worker->counters.reject(Rejection::timeout);
+      timed_out_ = true;
       session_.fail(http::H2Code::enhance_your_calm, "request head timed out");
       break;
     case kClient:
@@ -255,6 +267,7 @@ http::H2Stream* H2Flow::h2_open() {
   auto* stream = new H2ClientStream(*this);
   streams_.push_back(*stream);
   ++incomplete_;
+  ++heads_;
   return stream;
 }
 

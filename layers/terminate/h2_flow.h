@@ -55,9 +55,9 @@ class H2Flow final : public Flow, private http::H2Session::Owner, private Deadli
   void write();
   bool read(bool& again);
   void wake() noexcept;
-  void finish_if_idle();
-  void close_gracefully();
   void gone(End end, std::string_view reason);
+  // Each with its line in the log.
+  void end_streams(End end, std::string_view reason);
   void rearm();
   const config::Timeouts& timeouts() const noexcept;
 
@@ -70,17 +70,16 @@ class H2Flow final : public Flow, private http::H2Session::Owner, private Deadli
   GatheredWrites* gather_ = nullptr;
   const Service* last_service_ = nullptr;
   uint64_t client_progress_ = 0;
+  uint64_t heads_ = 0;     // begun so far
   size_t incomplete_ = 0;  // streams whose head has not arrived whole
   uint8_t waiting_for_ = 0;
-  bool answered_ = false;  // a request has been begun before
-  bool draining_ = false;  // the first GOAWAY has been sent
-  bool shut_ = false;      // the last one
-  bool eof_ = false;       // the client has ended its side
-  bool failure_logged_ = false;
+  bool answered_ = false;   // a request has been begun before
+  bool draining_ = false;   // the first GOAWAY has been sent
+  bool shut_ = false;       // the last one
+  bool eof_ = false;        // the client has ended its side
+  bool timed_out_ = false;  // a head has
   bool pumping_ = false;
   bool ended_ = false;
-  End end_ = End::ok;          // how the connection ended, for the streams it takes along
-  std::string_view reason_{};  // likewise; static text, or the session's
 };
 
 }  // namespace sallyport

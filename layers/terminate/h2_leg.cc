@@ -22,7 +22,7 @@ void H2Leg::attach(ServerConnection connection, http::ResponseHead& head, http::
   interims_seen_ = 0;
   code_ = http::H2Code::no_error;
   failure_ = "";
-  upgrade_ = settings_ = request_ended_ = head_ready_ = head_told_ = false;
+  upgrade_ = request_ended_ = head_ready_ = head_told_ = false;
   ended_ = half_closed_ = closed_ = unprocessed_ = lost_ = leaving_ = false;
 }
 
@@ -42,10 +42,10 @@ void H2Leg::send_head(const http::RequestHead& head, bool upgrade, std::string&)
 }
 
 void H2Leg::open_tunnel() {
-  settings_ = false;
   if (!connection_->extended_connect()) {
     failure_ = "the server takes no WebSocket over HTTP/2 (RFC 8441)";
     closed_ = true;
+    connection_ = nullptr;  // it knows of no stream, and may die before this is looked at
     return;
   }
   std::string_view protocol = request_->connect_protocol;
@@ -68,12 +68,11 @@ void H2Leg::send_end(const http::HeaderList& trailer_fields, std::string&) {
 bool H2Leg::congested() const noexcept { return pending() >= Transport::kHighMark; }
 
 bool H2Leg::can_progress() const noexcept {
-  return settings_ || closed_ || !in_.empty() || !interims_.empty() || head_ready_ != head_told_ ||
+  return closed_ || !in_.empty() || !interims_.empty() || head_ready_ != head_told_ ||
          (ended_ && !(half_closed_ && !both_ended()));
 }
 
 bool H2Leg::pump() {
-  if (settings_ && connection_ != nullptr) open_tunnel();
   for (size_t i = 0; i < interims_.size(); ++i) {
     std::swap(*final_, interims_[i]);
     owner_.leg_head(true);

@@ -39,7 +39,7 @@ class H2Leg final : public Leg, private H2Connection::Stream {
   void on_data(Bytes piece) override;
   void on_end() override { ended_ = true; }
   void on_sent() override { ++progress_; }
-  void on_settings() override { settings_ = true; }
+  void on_settings() override { open_tunnel(); }
   void on_closed(http::H2Code code, bool unprocessed, bool lost) override;
 
   void open_tunnel();
@@ -62,7 +62,6 @@ class H2Leg final : public Leg, private H2Connection::Stream {
   http::H2Code code_ = http::H2Code::no_error;
   const char* failure_ = "";  // of our own: a limit, or what the server cannot do
   bool upgrade_ = false;
-  bool settings_ = false;  // have come for the tunnel that waited for them
   bool request_ended_ = false;
   bool head_ready_ = false;
   bool head_told_ = false;

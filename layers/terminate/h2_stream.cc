@@ -72,7 +72,10 @@ void H2ClientStream::begin() {
   }
   grpc_ = is_grpc(head.fields);
   if (!tunnel_ && head.method == "CONNECT") {
-    respond(http::error_reply(405));
+    exchange_->host = head.authority;
+    flow_.client().worker->counters.requests.add();
+    flow_.client().worker->counters.reject(Rejection::bad_request);
+    refuse(405, End::bad_request, "CONNECT");
     return;
   }
   if (auto answer = dispatch(flow_.client(), *exchange_, flow_.client_rule())) {
@@ -165,7 +168,9 @@ void H2ClientStream::on_response_head(Exchange& exchange, bool interim) {
   }
   apply(exchange.service->config.response_headers, head.fields);
   if (auto priority = head.fields.find("priority")) flow_.session().prioritize(*this, *priority);
-  bool ended = head.body == http::Body::none || (head.body == http::Body::sized && head.content_length == 0);
+  // No content may still be followed by trailers, where those need no chunked coding.
+  bool ended = head.body == http::Body::none ||
+               (head.body == http::Body::sized && head.content_length == 0 && exchange.has_connection());
   exchange.status = head.status;
   head_sent_ = true;
   note_progress();
@@ -234,6 +239,7 @@ void H2ClientStream::refuse(int status, End end, std::string_view reason) {
 void H2ClientStream::respond(const http::Reply& reply) {
   Exchange& exchange = *exchange_;
   response_over_ = head_sent_ = true;
+  note_progress();
   flow_.ready(*this);
   std::optional<http::Reply> translated;
   if (grpc_ && reply.head.status >= 400)
@@ -272,7 +278,7 @@ void H2ClientStream::on_closed(http::H2Code code) {
     return;
   }
   if (!head_complete_) {
-    flow_.client().worker->counters.reject(Rejection::bad_request);
+    if (!end_noted_) flow_.client().worker->counters.reject(Rejection::bad_request);
     note_end(End::bad_request, "malformed request");
   } else if (!complete) {
     bool left = code == http::H2Code::no_error || code == http::H2Code::cancel;

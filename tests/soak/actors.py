@@ -13,6 +13,7 @@ import time
 from harness import hello, websocket
 from harness.certs import client_context
 from harness.client import Client, MemoryTls, Stream, Truncated
+from harness.h2_client import H2Client
 
 BLOCK = os.urandom(1 << 20)
 BEHAVED, RUDE = [], []
@@ -29,12 +30,19 @@ def rude(function):
 
 
 class Stage:
-    """What actors need to know. Immutable but for the switch of the flapping server."""
+    """What actors need to know. Immutable but for the switches of the flapping servers."""
 
     def __init__(self, ports, tcp_port, ca, server_ca, own):
         self.ports, self.tcp_port, self.own = ports, tcp_port, own
         self.trust, self.servers_trust, self.careless = ca.client_context(), server_ca.client_context(), client_context()
-        self.flapping = threading.Lock()  # held while its server changes, and while a request to it is under way
+        self.trust_h2 = ca.client_context(alpn=["h2"])
+        # Held while its server changes, and while a request to it is under way.
+        self.flapping, self.flapping_h2 = threading.Lock(), threading.Lock()
+
+    def h2(self, host, **kw):
+        if host.startswith("plain"):
+            return H2Client(self.ports["http"], timeout=30, **kw)
+        return H2Client(self.ports["https"], tls=self.trust_h2, name=host, timeout=30, **kw)
 
     def client(self, host, **kw):
         if host.startswith("plain"):

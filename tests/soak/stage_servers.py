@@ -1,4 +1,4 @@
-"""The servers behind the soak: HTTP that echoes and moves bulk, one that comes and goes, one that dies in the middle."""
+"""The servers behind the soak: HTTP of either version that echoes and moves bulk, some that come and go or die in the middle."""
 import collections
 import random
 import socket
@@ -7,6 +7,9 @@ import threading
 import time
 
 from harness import websocket
+from harness.h2_endpoint import Setting
+from harness.h2_server import H2Server
+from harness.h2_sockets import echo as web_socket
 from harness.http_server import HttpServer, response
 from harness.ports import free_port
 
@@ -68,13 +71,77 @@ class SoakServer(HttpServer):
                 pass
 
 
-class Flapping:
-    """Listens for a while, then not, on one port. `lock` is held while it changes."""
+class SoakH2Server(H2Server):
+    """The same over HTTP/2, with gRPC's way of talking at /chat. tls: a context whose ALPN list has h2."""
 
-    def __init__(self, lock):
-        self.port, self.lock = free_port(), lock
+    def __init__(self, tls=None, **kw):
+        super().__init__(self.reply, tls, {Setting.ENABLE_CONNECT_PROTOCOL: 1}, auto_body=False, timeout=60, **kw)
+        self.requests, self.conns = collections.deque(maxlen=4), collections.deque(maxlen=4)
+        self.streams, self.protocols = collections.deque(maxlen=4), collections.deque(maxlen=4)
+
+    def handler(self, conn):
+        try:
+            super().handler(conn)
+        finally:
+            with self.lock:
+                self.endpoints = [one for one in self.endpoints if one.lost is None]
+
+    def _answer(self, request):
+        super()._answer(request)
+        with request.endpoint.cond:
+            if request.stream.over():
+                request.endpoint.streams.pop(request.stream.id, None)
+
+    def reply(self, request):
+        if request.method == "CONNECT" or request.get("upgrade"):
+            return web_socket(request)
+        stream, target = request.stream, request.target
+        if target == "/sink":
+            size = 0
+            while piece := stream.read():
+                size += len(piece)
+            return response(200, str(size))
+        if target.startswith("/source/"):
+            left = int(target.rpartition("/")[2])
+            stream.send_headers([(":status", "200"), ("content-length", str(left))])
+            stream.send(memoryview(BLOCK)[:left] if left <= len(BLOCK) else bytes(left), end=True)
+            return None
+        if target == "/chat":
+            return self.chat(request)
+        request.body = stream.rest()
+        return response(200, request.body if target == "/echo" else target)
+
+    @staticmethod
+    def chat(request):
+        """Each piece goes back as it comes; the status is in the trailers."""
+        stream = request.stream
+        stream.send_headers([(":status", "200"), ("content-type", "application/grpc")])
+        stream.send(b"hello")
+        while piece := stream.read():
+            stream.send(piece)
+        stream.end([("grpc-status", "0")])
+
+    def stop(self):
+        HttpServer.stop(self)
+
+    def end_connections(self):
+        with self.lock:
+            endpoints = list(self.endpoints)
+        for one in endpoints:
+            if all(stream.over() for stream in list(one.streams.values())) and random.random() < 0.5:
+                one.goaway()
+                one.close()
+            else:
+                one.close(reset=True)
+
+
+class Flapping:
+    """Listens for a while, then not, on one port. `lock` is held while it changes; make(port=) makes the server."""
+
+    def __init__(self, lock, make=SoakServer):
+        self.port, self.lock, self.make = free_port(), lock, make
         self.address = f"127.0.0.1:{self.port}"
-        self.server = SoakServer(port=self.port)
+        self.server = make(port=self.port)
         self.changes = 0
 
     def run(self, until):
@@ -84,10 +151,10 @@ class Flapping:
                 if self.server:
                     self.stop()
                 else:
-                    self.server = SoakServer(port=self.port)
+                    self.server = self.make(port=self.port)
                 self.changes += 1
         with self.lock:
-            self.server = self.server or SoakServer(port=self.port)
+            self.server = self.server or self.make(port=self.port)
 
     def stop(self):
         if self.server:
@@ -99,7 +166,7 @@ class Flapping:
 class Dying:
     """Resets all its connections now and then, whatever they are doing, and is away for a moment."""
 
-    def __init__(self):
-        self.flapping = Flapping(threading.Lock())
+    def __init__(self, make=SoakServer):
+        self.flapping = Flapping(threading.Lock(), make)
         self.address = self.flapping.address
         self.run, self.stop = self.flapping.run, self.flapping.stop

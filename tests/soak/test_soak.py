@@ -9,13 +9,14 @@ import threading
 import time
 
 import actors
+import h2_actors
 import pytest
 from harness.gateway import sanitized
 from harness.ports import free_port
 from harness.server import Server, banner, echo
 from harness.services import edge, passthrough, plain, reencrypt, ssh, tcp
 from harness.wait import until
-from stage_servers import Dying, Flapping, SoakServer
+from stage_servers import Dying, Flapping, SoakH2Server, SoakServer
 
 SECONDS = int(os.environ.get("SALLYPORT_SOAK_SECONDS", "130"))
 WARM_UP = max(5, SECONDS // 4)
@@ -31,7 +32,11 @@ class Soak:
         self.shell = Server(banner(), timeout=60)
         for server in (self.behind, self.shell):
             server.conns = collections.deque(maxlen=64)
+        self.two = SoakH2Server()
+        self.two_secure = SoakH2Server(tls=server_ca.leaf("two-re.example", "ws-re.example").server_context(alpn=["h2", "http/1.1"]))
         self.flapping, self.dying = Flapping(threading.Lock()), Dying()
+        self.flapping_h2, self.dying_h2 = Flapping(threading.Lock(), SoakH2Server), Dying(SoakH2Server)
+        h2 = {"server_protocol": "h2"}
         tcp_port = free_port()
         self.gw = gateway({
             "edge": edge("edge.example", self.web), "re": reencrypt("re.example", self.secure, server_tls={"ca": "servers.pem"}),
@@ -40,12 +45,22 @@ class Soak:
             "own": passthrough("own.example", self.behind), "git": ssh(self.shell, listen=["ssh", "https"]),
             "raw": tcp(f"127.0.0.1:{tcp_port}", self.shell), "flap": edge("flap.example", self.flapping, self.web),
             "dying": edge("dying.example", self.dying), "rude": edge("rude.example", self.web),
-            "plain-rude": plain("plain-rude.example", self.web)},
+            "plain-rude": plain("plain-rude.example", self.web),
+            "two": edge("two.example", self.web), "two-h2": edge("two-h2.example", self.two, **h2),
+            "two-re": reencrypt("two-re.example", self.two_secure, server_tls={"ca": "servers.pem"}),
+            "plain-two": plain("plain-two.example", self.web), "plain-two-h2": plain("plain-two-h2.example", self.two, **h2),
+            "calls": edge("calls.example", self.two, **h2), "ws": edge("ws.example", self.web),
+            "ws-h2": edge("ws-h2.example", self.two, **h2),
+            "ws-re": reencrypt("ws-re.example", self.two_secure, server_tls={"ca": "servers.pem"}),
+            "flap-h2": edge("flap-h2.example", self.flapping_h2, self.two, **h2),
+            "dying-h2": edge("dying-h2.example", self.dying_h2, **h2), "rude-h2": edge("rude-h2.example", self.two, **h2)},
             settings={"defaults": {"timeouts": {"handshake": "3s", "request": "3s", "client": "20s"}}},
-            certs={"c.pem": leaf("edge.example", "re.example", "bulk.example", "flap.example", "dying.example", "rude.example"),
+            certs={"c.pem": leaf("edge.example", "re.example", "bulk.example", "flap.example", "dying.example", "rude.example",
+                                 *h2_actors.SECURE, "calls.example", "ws.example", "ws-h2.example", "ws-re.example", "flap-h2.example",
+                                 "dying-h2.example", "rude-h2.example"),
                    "servers.pem": open(server_ca.cert).read()})
         self.stage = actors.Stage(self.gw.ports, tcp_port, ca, server_ca, self.own)
-        self.flapping.lock = self.stage.flapping
+        self.flapping.lock, self.flapping_h2.lock = self.stage.flapping, self.stage.flapping_h2
         self.failures, self.done = [], collections.Counter()
 
     def _repeat(self, actor, end, quiet):
@@ -60,15 +75,15 @@ class Soak:
     def load(self, seconds):
         """Everybody at once, for this long."""
         end = time.monotonic() + seconds
-        threads = [threading.Thread(target=self._repeat, args=(actor, end, False)) for actor in actors.BEHAVED]
-        threads += [threading.Thread(target=self._repeat, args=(actor, end, True)) for actor in actors.RUDE]
+        threads = [threading.Thread(target=self._repeat, name=actor.__name__, args=(actor, end, False)) for actor in actors.BEHAVED]
+        threads += [threading.Thread(target=self._repeat, name=actor.__name__, args=(actor, end, True)) for actor in actors.RUDE]
         threads += [threading.Thread(target=actors.parked, args=(self.stage, end))]
-        threads += [threading.Thread(target=one.run, args=(end,)) for one in (self.flapping, self.dying)]
+        threads += [threading.Thread(target=one.run, args=(end,)) for one in (self.flapping, self.dying, self.flapping_h2, self.dying_h2)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(seconds + 60)
-            assert not thread.is_alive(), f"{thread} hangs"
+            assert not thread.is_alive(), f"{thread.name} hangs"
         assert not self.failures, "\n".join(self.failures[:10])
 
     def quiet(self):
@@ -80,10 +95,10 @@ class Soak:
         return self.gw.memory()
 
     def stop_servers(self):
-        for server in (self.web, self.secure):
+        for server in (self.web, self.secure, self.two, self.two_secure):
             server.stop()
             server.end_connections()
-        for server in (self.behind, self.shell, self.flapping, self.dying):
+        for server in (self.behind, self.shell, self.flapping, self.dying, self.flapping_h2, self.dying_h2):
             server.stop()
 
 
@@ -111,15 +126,20 @@ def test_everything_at_once_for_minutes(soak):
         assert gw.memory("VmHWM") < PEAK
     # What behaved left good lines, one for each request. Garbage may have named a host of theirs; who closes a WebSocket first
     # without a close_notify has cut it.
-    lines = [line for line in gw.accesses() if line.get("service") in ("edge", "re", "plain", "bulk", "plain-bulk", "flap", "raw")]
+    one, two = ("edge", "re", "plain"), ("two", "two-h2", "two-re", "plain-two", "plain-two-h2")
+    lines = [line for line in gw.accesses()
+             if line.get("service") in (*one, *two, "bulk", "plain-bulk", "flap", "raw", "calls", "flap-h2")]
     bad = [line for line in lines if line["end"] != "ok" and line.get("status") not in (101, 400, 431)]
     assert not bad, bad[:5]
-    requests = sum(soak.done[f"keep_alive_{name}"] for name in ("edge", "re", "plain"))
-    logged = len([line for line in lines if line["service"] in ("edge", "re", "plain") and line.get("method") in ("GET", "POST")
-                  and line.get("status") == 200])
-    assert logged == requests, f"{requests} requests, {logged} lines"
+    for services, counted in ((one, [f"keep_alive_{name}" for name in one]), (two, ["streams_side_by_side", "h2_bulk"]),
+                              (("calls",), ["calls_of_grpc"]), (("flap-h2",), ["h2_balanced"])):
+        requests = sum(soak.done[name] for name in counted)
+        logged = len([line for line in lines if line["service"] in services and line.get("method") in ("GET", "POST", "PUT")
+                      and line.get("status") == 200])
+        assert logged == requests, f"{services}: {requests} requests, {logged} lines"
 
-    assert soak.flapping.changes > SECONDS // 3
+    assert min(soak.flapping.changes, soak.flapping_h2.changes) > SECONDS // 3
+    assert not soak.two.errors + soak.two_secure.errors, "the gateway broke HTTP/2, or a script failed"
     soak.stop_servers()
     gw.wait_idle(timeout=15)
     gw.stop()

@@ -1,6 +1,8 @@
 // The pool and the connector, against real sockets.
 #include "upstream/connector.h"
 
+#include <functional>
+
 #include "transport/io_world.h"
 
 namespace sallyport {
@@ -100,6 +102,12 @@ struct Silent {
   Address address() const { return local_address(fd.get()); }
   UniqueFd fd;
   std::vector<UniqueFd> waiting;
+};
+
+// Calls back, where a Waiter stops the loop.
+struct Telling final : Connector::Owner {
+  void on_connected(Result<ServerConnection> connection) override { told(std::move(connection)); }
+  std::function<void(Result<ServerConnection>)> told;
 };
 
 }  // namespace
@@ -386,6 +394,62 @@ TEST_CASE("connector: TLS is part of connecting, by the right name, and a server
     if (row.fine) CHECK(connection->transport->ssl() != nullptr);
     servers.loop.poller().remove(server.fd.get());
   }
+}
+
+TEST_CASE("connector: a dial that failed is forgotten with the request that waited for it") {
+  Listening server;
+  Servers servers({refusing()});
+  servers.upstream.protocol = config::HttpProtocol::auto_;
+  servers.context.soft_limit = 1;
+  WorkerUpstream worker(servers.upstream, servers.context, 0);
+  ConnectOptions options;
+  options.http = options.pooled = true;
+  Telling dialling;
+  Waiter waiter(servers.loop);
+  Connector first(dialling), second(waiter);
+  Gate::Seat seat;
+  dialling.told = [&](Result<ServerConnection> outcome) {
+    CHECK_FALSE(outcome);
+    // The second one has been told, and has not come round to it. It is used for something else now: a connection that
+    // it has to wait for.
+    second.cancel();
+    servers.upstream.endpoints[0]->set_address(server.address);
+    worker.h2_pools[0]->learn(false);
+    seat = worker.gates[0]->try_take();
+    REQUIRE(seat);
+    REQUIRE_FALSE(second.start(worker, options));
+    seat.release();
+  };
+  REQUIRE_FALSE(first.start(worker, options));
+  REQUIRE_FALSE(second.start(worker, options));
+  Alarm alarm(servers.loop);
+  servers.loop.run();
+  REQUIRE(waiter.answers == 1);
+  CHECK(waiter.outcome->ok());
+}
+
+TEST_CASE("connector: a server that has moved while a request waited is used as it is now") {
+  Listening before, now;
+  Servers servers({before.address});
+  servers.context.soft_limit = 1;
+  WorkerUpstream worker(servers.upstream, servers.context, 0);
+  ConnectOptions options;
+  options.http = options.pooled = true;
+  Waiter waiter(servers.loop);
+  Connector connector(waiter);
+  Gate::Seat seat = worker.gates[0]->try_take();
+  REQUIRE(seat);
+  REQUIRE_FALSE(connector.start(worker, options));
+  servers.upstream.endpoints[0]->set_address(now.address);
+  seat.release();
+  Alarm alarm(servers.loop);
+  servers.loop.run();
+  REQUIRE(waiter.answers == 1);
+  REQUIRE(waiter.outcome->ok());
+  ServerConnection& connection = **waiter.outcome;
+  CHECK(peer_address(connection.transport->fd()) == now.address);
+  // So that it is used again.
+  CHECK(connection.generation == servers.upstream.endpoints[0]->generation());
 }
 
 }  // namespace sallyport
