@@ -68,7 +68,6 @@ Result<Connecting> connect_to(const Address& address) noexcept {
   if (!out.fd) return failed("socket");
   if (address.is_ip()) {
     set_no_delay(out.fd.get());
-    set_keep_alive(out.fd.get());
   }
   if (connect(out.fd.get(), address.sa(), address.length()) == 0) return out;
   if (errno != EINPROGRESS) return Error::from_errno(errno, Side::upstream, Retry::other_endpoint, "connect");

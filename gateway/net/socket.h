@@ -1,5 +1,7 @@
 // Sockets: non-blocking and close-on-exec from the start.
 #pragma once
+#include <chrono>
+
 #include <cstdint>
 
 #include "base/address.h"
@@ -39,6 +41,11 @@ Address local_address(int fd) noexcept;
 Address peer_address(int fd) noexcept;
 void set_no_delay(int fd) noexcept;
 void set_keep_alive(int fd) noexcept;
+// The kernel looks whether a silent peer is still there after two hours (tcp(7)): of use only where that may be silent
+// for longer. 0: for ever.
+inline bool needs_keep_alive(std::chrono::milliseconds silence) noexcept {
+  return silence.count() == 0 || silence > std::chrono::hours(2);
+}
 // The close that follows sends RST, not FIN: the peer sees a cut, never a clean end (SO_LINGER 0).
 void set_reset_on_close(int fd) noexcept;
 bool same_address_listening(int fd, const Address& address) noexcept;

@@ -30,9 +30,8 @@ Listener::Listener(Worker& owner, UniqueFd fd, bool shared, std::shared_ptr<List
 Listener::~Listener() = default;
 
 Status Listener::start() {
-  // Accepted sockets have what their listener has (tcp(7), socket(7)). No effect on a unix socket.
+  // Accepted sockets have what their listener has (tcp(7)). No effect on a unix socket.
   set_no_delay(fd_.get());
-  set_keep_alive(fd_.get());
   return owner_.loop().poller().add_level(fd_.get(), watch_, shared_);
 }
 

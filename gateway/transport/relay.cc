@@ -103,7 +103,11 @@ Relay::Step Relay::move(Direction& d, size_t& budget) {
         d.moved += bytes.size();
         d.streak = bytes.size() >= kLargeRead ? d.streak + bytes.size() : 0;
         budget -= std::min(budget, bytes.size());
-        d.to->write(bytes);
+        // With nothing behind it, it goes straight from where it was read, and is not queued first.
+        if (d.from->can_read())
+          d.to->write(bytes);
+        else if (!d.to->send(bytes))
+          return Step::to_failed;
         break;
       }
     }

@@ -285,6 +285,15 @@ void Transport::write(Bytes first, Bytes second) {
   write_tls(second);
 }
 
+bool Transport::send(Bytes bytes) {
+  if (ssl_) {
+    write(bytes);
+    return flush();
+  }
+  if (!write_failed_ && end_ == End::open) send_now(bytes);
+  return !write_failed_;
+}
+
 void Transport::write_tls(Bytes bytes) {
   while (!bytes.empty() && !write_failed_) {
     size_t count = 0;
@@ -329,7 +338,7 @@ bool Transport::send_vector(iovec* parts, size_t count, size_t total, size_t& se
   message.msg_iovlen = count;
   ssize_t result;
   do {
-    result = count == 1 ? send(fd_.get(), parts->iov_base, parts->iov_len, flags) : sendmsg(fd_.get(), &message, flags);
+    result = count == 1 ? ::send(fd_.get(), parts->iov_base, parts->iov_len, flags) : sendmsg(fd_.get(), &message, flags);
   } while (result < 0 && errno == EINTR);
   if (result < 0) {
     if (errno == EAGAIN) {

@@ -83,6 +83,8 @@ class Transport final : public Doomed {
   void write(Bytes bytes) { write(bytes, {}); }
   // Both parts in one TLS record or one system call, where they fit.
   void write(Bytes first, Bytes second);
+  // As write() and flush(), without a copy where the socket takes it all.
+  bool send(Bytes bytes);
   // Sends what is pending as far as the socket takes it. False: the connection is gone, error() tells.
   bool flush();
   size_t pending() const noexcept { return out_.size(); }

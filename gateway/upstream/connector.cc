@@ -206,6 +206,7 @@ Connector::Progress Connector::begin(size_t index) {
   }
   transport_ = std::move(*transport);
   transport_->set_handler(this);
+  if (needs_keep_alive(upstream.timeouts.tunnel)) set_keep_alive(transport_->fd());
   upstream_->context.io->loop.arm(deadline_, upstream.timeouts.connect);
   return connecting->in_progress ? Progress::waiting : advance();
 }

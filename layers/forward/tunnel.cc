@@ -1,5 +1,7 @@
 #include "layers/forward/tunnel.h"
 
+#include "net/socket.h"
+
 namespace sallyport {
 
 Tunnel::Tunnel(Client& client, ServerConnection server, config::Milliseconds idle, Owner& owner)
@@ -10,6 +12,7 @@ Tunnel::Tunnel(Client& client, ServerConnection server, config::Milliseconds idl
 void Tunnel::start() {
   client_.transport->set_handler(this);
   server_.transport->set_handler(this);
+  if (needs_keep_alive(idle_)) set_keep_alive(client_.transport->fd());  // the server's has it from its connector
   last_moved_ms_ = client_.worker->io.loop.now();
   client_.worker->io.loop.arm(deadline_, idle_);
   pump();

@@ -7,6 +7,7 @@
 #include "layers/forward/proxy_header_for.h"
 #include "layers/terminate/grpc.h"
 #include "layers/terminate/websocket.h"
+#include "net/socket.h"
 
 namespace sallyport {
 namespace {
@@ -210,6 +211,7 @@ void Exchange::leg_head(bool interim) {
   if (!interim) {
     head_received_ = true;
     replay_.reset();
+    if (needs_keep_alive(service->config.timeouts.tunnel)) set_keep_alive(client_->transport->fd());
     if (leg_ == &h1_leg_ && (speaks_ntlm(request.fields) || (response.status == 401 && speaks_ntlm(response.fields))))
       pin_ = ntlm_ = true;
   }
