@@ -16,7 +16,7 @@ BENCH_FLAGS ?=
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
 .PHONY: help build build-packages test-packages demo unit guard guard-baseline e2e test test-long test-asan test-tsan test-soak \
-  test-container bench container fuzz format tidy install uninstall clean
+  test-container bench bench-docs container fuzz format tidy install uninstall clean
 
 help:
 	@echo 'make              builds build/release/sallyport (installs missing Debian packages first)'
@@ -25,7 +25,7 @@ help:
 	@echo 'make guard        counts the system calls and instructions of requests; make guard-baseline writes new figures'
 	@echo 'make test-long    the same under sanitizers, fuzzing, Debian 13, the container'
 	@echo 'make fuzz         each fuzz target for a minute (SECONDS_EACH=600 for ten)'
-	@echo 'make bench        the performance measurements'
+	@echo 'make bench        the performance measurements; make bench-docs writes them to docs/performance.md too'
 	@echo 'make container    builds the image $(IMAGE) with podman'
 	@echo 'make format       clang-format over the source'
 	@echo 'make tidy         clang-tidy over the source'
@@ -98,6 +98,10 @@ bench: build
 	scripts/dependencies bench
 	tests/bench/run $(BENCH_FLAGS)
 
+bench-docs: build
+	scripts/dependencies bench
+	tests/bench/run --publish $(BENCH_FLAGS)
+
 # The OCI image format has no HEALTHCHECK; the docker format has.
 container:
 	podman build --format docker -t $(IMAGE) .
@@ -120,7 +124,7 @@ install: build
 	sed 's|/usr/local/bin/|$(PREFIX)/bin/|' compose/systemd/sallyport.service >$(DESTDIR)$(UNIT_DIR)/sallyport.service
 	chmod 644 $(DESTDIR)$(UNIT_DIR)/sallyport.service
 	install -m 644 README.md CHANGELOG.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/sallyport/
-	install -m 644 docs/*.md $(DESTDIR)$(PREFIX)/share/doc/sallyport/docs/
+	install -m 644 docs/*.md $(wildcard docs/*.svg) $(DESTDIR)$(PREFIX)/share/doc/sallyport/docs/
 	install -m 644 docs/backends/*.md $(DESTDIR)$(PREFIX)/share/doc/sallyport/docs/backends/
 	cp -R examples $(DESTDIR)$(PREFIX)/share/doc/sallyport/
 

@@ -41,6 +41,11 @@ class Sample:
     refused: str = ""
 
 
+def kind_of(label):
+    """A label is the kind's name, with the version behind it where there are several."""
+    return KINDS[label.rstrip("'").partition("-")[0]]
+
+
 def version_of(kind, binary):
     done = subprocess.run(kind.version_argv(binary), capture_output=True, text=True, check=False)
     found = re.search(r"\d+\.\d[\w.+~-]*", done.stdout + done.stderr)

@@ -4,7 +4,7 @@ from ..job import address
 from ..material import CIPHERS, CIPHERSUITE, GROUPS, host
 
 NAME = "haproxy"
-LACKS = ()
+LACKS = {}
 
 
 def version_argv(binary):

@@ -7,7 +7,7 @@ from ..job import address
 from ..material import CIPHERS, CIPHERSUITE, host
 
 NAME = "nginx"
-LACKS = ("pass-proxy", "h2-h2")  # no PROXY v2 and no HTTP/2 towards servers
+LACKS = {"pass-proxy": "writes the PROXY header in version 1 only", "h2-h2": "no HTTP/2 towards servers"}
 STREAM = "/usr/lib/nginx/modules/ngx_stream_module.so"
 FOREVER = 100000000
 
