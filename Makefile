@@ -16,7 +16,7 @@ BENCH_FLAGS ?=
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
 .PHONY: help build build-packages test-packages demo unit guard guard-baseline e2e test test-long test-asan test-tsan test-soak \
-  test-container bench bench-docs container fuzz format tidy install uninstall clean
+  test-container bench bench-docs bench-test container fuzz format tidy install uninstall clean
 
 help:
 	@echo 'make              builds build/release/sallyport (installs missing Debian packages first)'
@@ -67,6 +67,7 @@ e2e: test-packages build
 
 test: unit
 	@$(MAKE) --no-print-directory guard
+	@$(MAKE) --no-print-directory bench-test
 	@$(MAKE) --no-print-directory e2e
 
 test-asan test-tsan: E2E_TIMEOUT = 1200
@@ -97,6 +98,10 @@ test-long: test
 bench: build
 	scripts/dependencies bench
 	tests/bench/run $(BENCH_FLAGS)
+
+# What the harness of the measurements concludes from samples; measures nothing.
+bench-test: test-packages
+	$(PYTEST) tests/bench
 
 bench-docs: build
 	scripts/dependencies bench

@@ -113,6 +113,8 @@ class Bench:
             scenario.judge(seen)
             scenario.check(run)
             sample.figure = scenario.figure(cpu, seen) if run.figure is None else run.figure
+            if sample.figure <= 0:
+                raise procs.BenchError(f"a cost of {sample.figure:g} {scenario.unit} is none")
             sample.per_second = seen.requests / seen.seconds
             sample.p50, sample.p99, sample.p999, sample.errors = seen.p50, seen.p99, seen.p999, seen.errors
         except (procs.BenchError, OSError) as error:
