@@ -234,6 +234,13 @@ def test_chart_is_xml_with_every_scenario_in_order(labels, spoil):
         assert 0 <= float(one.get("x", one.get("x1", 0))) < width and 0 <= float(one.get("y", one.get("y1", 0))) < height
 
 
+def test_what_a_figure_is_not_to_be_read_without_stands_beside_it():
+    some = chart.load(results())
+    remark = some.programs[2].kind.NOTES["routes-100000"]
+    assert remark in report.table(some.scenarios, some.programs, some.samples)
+    assert "nginx: a map of names" in chart.Chart(some).svg()
+
+
 def test_bars():
     some = chart.load(results(spoil=[("edge-hs", "nginx"), ("edge-ws", "sallyport")]))
     haproxy, nginx = some.programs[1:]

@@ -193,6 +193,9 @@ class Chart:
     def scenario(self, one):
         out, bars = self.out, self.bars[one.name]
         words = textwrap.wrap(one.what, WRAP)
+        for peer, this in zip(self.results.peers, bars):
+            if this.ratios and one.name in peer.kind.NOTES:
+                words += textwrap.wrap(f"{peer.label}: {peer.kind.NOTES[one.name]}", WRAP)
         height = max(PITCH * len(bars), LINE * (1 + len(words)))
         out.text(MARGIN, out.y + 11, one.name, "name")
         for n, line in enumerate(words):

@@ -8,7 +8,7 @@ import subprocess
 from .scenarios import GIGABYTE, RATIO
 
 HEAD = ("scenario", "program", "cost", "unit", "gateway is (min–median–max) ×", "per s", "p50 µs", "p99 µs", "p99.9 µs", "errors", "MiB",
-        "start s", "goal, or why there is no figure")
+        "start s", "goal, remark, or why there is no figure")
 
 NOT_QUIET = "The machine was not quiet: these figures are not to be kept."
 
@@ -135,7 +135,7 @@ def rows(scenarios, programs, samples):
                    "" if own else spread(ratios(samples, scenario.name, program.label)), f"{middle['per_second']:,.0f}",
                    *(f"{middle[name]:,.0f}" if middle[name] else "" for name in ("p50", "p99", "p999")),
                    str(sum(one.errors for one in mine)), f"{middle['memory'] / 1048576:.1f}", f"{middle['start']:.2f}",
-                   verdict(scenario, samples, programs) if own else "")
+                   verdict(scenario, samples, programs) if own else program.kind.NOTES.get(scenario.name, ""))
 
 
 def table(scenarios, programs, samples):

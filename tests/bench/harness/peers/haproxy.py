@@ -5,6 +5,7 @@ from ..material import CIPHERS, CIPHERSUITE, GROUPS, host
 
 NAME = "haproxy"
 LACKS = {}
+NOTES = {}
 
 
 def version_argv(binary):

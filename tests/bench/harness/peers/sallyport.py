@@ -5,6 +5,7 @@ from ..material import CIPHERS, CIPHERSUITE, GROUPS, host
 
 NAME = "sallyport"
 LACKS = {}
+NOTES = {}
 PER_FILE = 5000  # services; a file may have 200,000 values
 
 
