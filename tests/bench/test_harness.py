@@ -35,7 +35,8 @@ H2LOAD_LOST = (H2LOAD.replace("40 total, 40 started, 40 done, 40 succeeded", "44
 H2LOAD_404 = H2LOAD.replace("40 succeeded, 0 failed", "0 succeeded, 40 failed").replace("40 2xx, 0 3xx, 0 4xx", "0 2xx, 0 3xx, 40 4xx")
 
 SCENARIOS = {one.name: one for one in scenarios.ALL}
-VERSIONS = {"sallyport": "0.1.0", "haproxy": "2.6.12", "nginx": "1.22.1", "haproxy-3.5-dev2": "3.5-dev2"}
+VERSIONS = {"sallyport": "0.1.0", "haproxy": "2.6.12", "nginx": "1.22.1", "haproxy-3.5-dev2": "3.5-dev2",
+            "floor": "no proxy", "floor-splice": "no proxy"}
 PACKAGED = ("sallyport", "haproxy", "nginx")
 
 
@@ -96,6 +97,17 @@ def test_bulk_has_another_goal_where_the_newest_haproxy_is_not():
         "met: 0.60 of 0.6 × best"
     assert verdict("tcp-bulk", everyone, sallyport=[0.36], haproxy=[1.0], nginx=[1.2], haproxy_3_5_dev2=["no"]) == \
         "not judged: no figure of haproxy-3.5-dev2"
+
+
+def test_a_floor_is_no_peer():
+    everyone = (*PACKAGED, "floor", "floor-splice")
+    assert verdict("tcp-conn", everyone, sallyport=[5], haproxy=[10], nginx=[10], floor=[1]) == "met: 0.50 of 0.95 × best"
+    some = samples("tcp-bulk", sallyport=[5, 6], haproxy=[10, 10], nginx=[8, 8], floor=[4, 3], floor_splice=[6, 6])
+    text = report.table([SCENARIOS["tcp-bulk"], SCENARIOS["edge-h2"]], programs(*everyone), some)
+    assert [row[:2] for row in map(cells, text.split("\n")[2:]) if row[1].startswith("floor")] == \
+        [["tcp-bulk", "floor"], ["tcp-bulk", "floor-splice"]]
+    facts = json.loads(results(everyone)) | {"samples": [dataclasses.asdict(one) for one in some]}
+    assert chart.bar(chart.load(json.dumps(facts)), SCENARIOS["tcp-bulk"], programs("haproxy")[0]).floor == 0.35
 
 
 def test_a_version_that_is_no_number_is_not_the_newest():
@@ -219,7 +231,7 @@ def results(labels=PACKAGED, spoil=()):
 
 @pytest.mark.parametrize("labels, spoil", [
     (PACKAGED, ()),
-    ((*PACKAGED, "haproxy-3.5-dev2"), ()),
+    ((*PACKAGED, "haproxy-3.5-dev2", "floor", "floor-splice"), ()),
     (("sallyport", "nginx"), (("redirect", "nginx"), ("edge-req", "sallyport"))),
     (("sallyport",), ()),
 ])

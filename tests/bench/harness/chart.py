@@ -29,12 +29,13 @@ text { font: 12px system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; fill
 .small { font-size: 11px; fill: #59636e } .end { text-anchor: end } .middle { text-anchor: middle }
 .paper { fill: #ffffff } .grid { stroke: #d9dee3 } .one { stroke: #59636e }
 .whisker { stroke: #1f2328; stroke-width: 1.2 } .goal { stroke: #d1242f; stroke-width: 2.5 }
+.floor { stroke: #1f2328; stroke-width: 2; stroke-dasharray: 3 2 }
 .halo { paint-order: stroke; stroke: #ffffff; stroke-width: 4 }
 .cut { stroke: #ffffff; stroke-width: 2.5 } .met { fill: #1a7f37 } .unmet { fill: #d1242f }
 """
 DARK = """
 text { fill: #e6edf3 } .small { fill: #9198a1 } .paper { fill: #0d1117 } .grid { stroke: #2b323b } .one { stroke: #9198a1 }
-.whisker { stroke: #e6edf3 } .goal { stroke: #ff6b70 } .halo, .cut { stroke: #0d1117 } .met { fill: #3fb950 } .unmet { fill: #ff6b70 }
+.whisker { stroke: #e6edf3 } .goal { stroke: #ff6b70 } .floor { stroke: #e6edf3 } .halo, .cut { stroke: #0d1117 } .met { fill: #3fb950 } .unmet { fill: #ff6b70 }
 """
 
 
@@ -51,7 +52,11 @@ class Results:
 
     @property
     def peers(self):
-        return [one for one in self.programs if one.label != "sallyport"]
+        return [one for one in self.programs if one.kind.PEER]
+
+    @property
+    def floors(self):
+        return [one for one in self.programs if one.kind.NAME.startswith("floor")]
 
 
 def load(text):
@@ -76,6 +81,7 @@ class Bar:
     peer: str
     ratios: list
     goal: float = 0
+    floor: float = 0
     costs: str = ""
     why: str = ""
 
@@ -98,7 +104,11 @@ def bar(results, scenario, program):
     # Where the bar ends when the goal is just met: for the best peer that is the goal itself.
     target = report.target(scenario, results.samples, results.programs)
     places = [target.times * target.against[number] / theirs[number] for number in theirs if number in target.against] if target else []
-    return Bar(label, ratios, statistics.median(places) if places else 0, f"{costs[0]} of {costs[1]} {scenario.unit}")
+    # Where it would end for the cheaper of the floors.
+    floors = [[figure / theirs[number] for number, figure in report.by_round(results.samples, scenario.name, one.label).items()
+               if number in theirs] for one in results.floors]
+    return Bar(label, ratios, statistics.median(places) if places else 0,
+               min((statistics.median(one) for one in floors if one), default=0), f"{costs[0]} of {costs[1]} {scenario.unit}")
 
 
 class Canvas:
@@ -122,7 +132,7 @@ class Chart:
     def __init__(self, results):
         self.results = results
         self.bars = {one.name: [bar(results, one, peer) for peer in results.peers] for one in results.scenarios}
-        every = [value for bars in self.bars.values() for one in bars for value in (*one.ratios, one.goal)]
+        every = [value for bars in self.bars.values() for one in bars for value in (*one.ratios, one.goal, one.floor)]
         self.most = min(TOP_MOST, max(1.2, max(every, default=0) * 1.05))
         self.out = Canvas()
 
@@ -165,6 +175,9 @@ class Chart:
         x += 200
         out.line(x, 73, x, 87, "goal")
         out.text(x + 8, 84, "goal: at most")
+        if self.results.floors:
+            out.line(x + 114, 73, x + 114, 87, "floor")
+            out.text(x + 122, 84, "floor: no proxy at all")
         out.y = 92
 
     @staticmethod
@@ -227,6 +240,8 @@ class Chart:
                 out.line(x - 2, y + BAR + 1, x + 2, y - 1, "cut")
         if max(this.ratios) <= self.most:
             out.line(high, y + 2, high, y + BAR - 2, "whisker")
+        if 0 < this.floor <= self.most:
+            out.line(self.x(this.floor), y - 2, self.x(this.floor), y + BAR + 2, "floor")
         if 0 < this.goal <= self.most:
             out.line(self.x(this.goal), y - 2, self.x(this.goal), y + BAR + 2, "goal")
         out.text(VALUES, y + 9, f"{middle:.2f}", "name")

@@ -34,7 +34,7 @@ def about(programs, options):
     load = os.getloadavg()[0]
     return {
         "programs": {one.label: one.version for one in programs},
-        "openssl": first_line("openssl", "version"),
+        "openssl": first_line("openssl", "version").partition(" (")[0],
         "kernel": platform.release(),
         "cpu": f"{os.cpu_count()} × {model}",
         "rounds": options.rounds, "seconds": options.seconds,
@@ -79,7 +79,7 @@ def target(scenario, samples, programs):
         return Target(goal.times, f" × {goal.of}", against, "" if against else f"no figure of {goal.of}")
     if not goal.times:
         return None
-    peers = [one for one in programs if one.label != "sallyport" and scenario.name not in one.kind.LACKS]
+    peers = [one for one in programs if one.kind.PEER and scenario.name not in one.kind.LACKS]
     times, of = goal.times, " × best"
     if goal.times_packaged and not newest_haproxy(peers):
         peers = [one for one in peers if one.kind.NAME == "haproxy"]
@@ -123,6 +123,8 @@ def rows(scenarios, programs, samples):
         for program in programs:
             mine = [one for one in samples if one.scenario == scenario.name and one.program == program.label]
             if scenario.name in program.kind.LACKS:
+                if program.label != "sallyport" and not program.kind.PEER:
+                    continue
                 yield scenario.name, program.label, "—", "cannot", *[""] * 8, program.kind.LACKS[scenario.name]
                 continue
             if reason := no_figure(mine):

@@ -8,9 +8,9 @@ import sys
 
 from . import job as jobs
 from . import load, probe, procs
-from .peers import haproxy, nginx, sallyport
+from .peers import floor, haproxy, nginx, sallyport
 
-KINDS = {module.NAME: module for module in (sallyport, haproxy, nginx)}
+KINDS = {kind.NAME: kind for kind in (sallyport, haproxy, nginx, floor.COPY, floor.SPLICE)}
 START_SECONDS = 20
 MANY = 10000  # services, that take longer to read
 WARM_SECONDS = 1
@@ -43,7 +43,7 @@ class Sample:
 
 def kind_of(label):
     """A label is the kind's name, with the version behind it where there are several."""
-    return KINDS[label.rstrip("'").partition("-")[0]]
+    return KINDS.get(label) or KINDS[label.rstrip("'").partition("-")[0]]
 
 
 def version_of(kind, binary):
@@ -74,6 +74,10 @@ def programs(gateway, asked=""):
     return out
 
 
+def floors(binary):
+    return [Program(kind.NAME, kind, binary, "no proxy") for kind in (floor.COPY, floor.SPLICE)]
+
+
 class Run:
     """One program at work on one scenario, as drives and checks see it."""
 
@@ -83,7 +87,8 @@ class Run:
         self.figure = None  # set by a drive whose figure is not CPU time
         self.memory = None
         directory = bench.material.path("runs", f"{number}-{scenario.name}-{program.label}")
-        self.job = jobs.Job(scenario.layout, directory, bench.material, bench.servers, scenario.workers, scenario.services)
+        self.job = jobs.Job(scenario.layout, directory, bench.material, bench.servers, scenario.workers, scenario.services,
+                            scenario=scenario.name)
         argv, environment = program.kind.configure(self.job, program.binary)
         cores = bench.cores[0] if scenario.workers == 1 else ",".join(bench.cores)
         self.process = procs.Process(program.label, argv, cores, directory, environment)

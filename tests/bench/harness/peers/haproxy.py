@@ -4,6 +4,7 @@ from ..job import address
 from ..material import CIPHERS, CIPHERSUITE, GROUPS, host
 
 NAME = "haproxy"
+PEER = True
 LACKS = {}
 NOTES = {}
 

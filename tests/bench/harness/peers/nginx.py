@@ -7,6 +7,7 @@ from ..job import address
 from ..material import CIPHERS, CIPHERSUITE, host
 
 NAME = "nginx"
+PEER = True
 LACKS = {"pass-proxy": "writes the PROXY header in version 1 only", "h2-h2": "no HTTP/2 towards servers"}
 NOTES = {"routes-100000": "a map of names to addresses: keeps no connections to servers"}
 STREAM = "/usr/lib/nginx/modules/ngx_stream_module.so"

@@ -4,6 +4,7 @@ from ..job import address
 from ..material import CIPHERS, CIPHERSUITE, GROUPS, host
 
 NAME = "sallyport"
+PEER = False
 LACKS = {}
 NOTES = {}
 PER_FILE = 5000  # services; a file may have 200,000 values
