@@ -16,7 +16,7 @@ BENCH_FLAGS ?=
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
 .PHONY: help build build-packages test-packages demo unit guard guard-baseline e2e test test-long test-asan test-tsan test-soak \
-  test-container bench container fuzz format tidy install uninstall clean
+  test-container bench bench-docs bench-test container fuzz format tidy install uninstall clean
 
 help:
 	@echo 'make              builds build/release/sallyport (installs missing Debian packages first)'
@@ -25,7 +25,7 @@ help:
 	@echo 'make guard        counts the system calls and instructions of requests; make guard-baseline writes new figures'
 	@echo 'make test-long    the same under sanitizers, fuzzing, Debian 13, the container'
 	@echo 'make fuzz         each fuzz target for a minute (SECONDS_EACH=600 for ten)'
-	@echo 'make bench        the performance measurements'
+	@echo 'make bench        the performance measurements; make bench-docs writes them to docs/performance.md too'
 	@echo 'make container    builds the image $(IMAGE) with podman'
 	@echo 'make format       clang-format over the source'
 	@echo 'make tidy         clang-tidy over the source'
@@ -67,6 +67,7 @@ e2e: test-packages build
 
 test: unit
 	@$(MAKE) --no-print-directory guard
+	@$(MAKE) --no-print-directory bench-test
 	@$(MAKE) --no-print-directory e2e
 
 test-asan test-tsan: E2E_TIMEOUT = 1200
@@ -98,6 +99,14 @@ bench: build
 	scripts/dependencies bench
 	tests/bench/run $(BENCH_FLAGS)
 
+# What the harness of the measurements concludes from samples; measures nothing.
+bench-test: test-packages
+	$(PYTEST) tests/bench
+
+bench-docs: build
+	scripts/dependencies bench
+	tests/bench/run --publish $(BENCH_FLAGS)
+
 # The OCI image format has no HEALTHCHECK; the docker format has.
 container:
 	podman build --format docker -t $(IMAGE) .
@@ -120,7 +129,7 @@ install: build
 	sed 's|/usr/local/bin/|$(PREFIX)/bin/|' compose/systemd/sallyport.service >$(DESTDIR)$(UNIT_DIR)/sallyport.service
 	chmod 644 $(DESTDIR)$(UNIT_DIR)/sallyport.service
 	install -m 644 README.md CHANGELOG.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/sallyport/
-	install -m 644 docs/*.md $(DESTDIR)$(PREFIX)/share/doc/sallyport/docs/
+	install -m 644 docs/*.md $(wildcard docs/*.svg) $(DESTDIR)$(PREFIX)/share/doc/sallyport/docs/
 	install -m 644 docs/backends/*.md $(DESTDIR)$(PREFIX)/share/doc/sallyport/docs/backends/
 	cp -R examples $(DESTDIR)$(PREFIX)/share/doc/sallyport/
 

@@ -18,6 +18,7 @@ class Job:
     workers: int = 1
     services: int = 10
     connections: int = 6000
+    scenario: str = ""  # what will be asked of it; only those need to know it that can do one thing at a time
 
     def __post_init__(self):
         os.makedirs(self.directory, exist_ok=True)

@@ -20,6 +20,9 @@ function done(summary, latency, requests)
 end
 """
 
+CONNECTED = 0.9  # of what its connections would have done had each been there all the time
+RATE_HELD = 0.75  # of the requests of a fixed rate: behind that, waiting is not seen
+
 
 @dataclasses.dataclass
 class Load:
@@ -31,6 +34,42 @@ class Load:
     p99: float = 0
     p999: float = 0
     resumed: int = 0
+
+
+def read_json(said):
+    """The last line of wrk's script and of bench_load."""
+    try:
+        return Load(**json.loads(said.strip().splitlines()[-1]))
+    except (ValueError, TypeError, IndexError):
+        raise BenchError(f"no figures at the end of: {said.strip()[-200:]!r}") from None
+
+
+def read_h2load(said, clients, seconds):
+    """What it prints at its end. Streams that were open when time was up are neither answered nor wrong."""
+    counts = re.search(r"requests: \d+ total, \d+ started, (\d+) done, (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", said)
+    statuses = re.search(r"status codes: (\d+) 2xx", said)
+    data = re.search(r"traffic: .*\((\d+)\) data", said)
+    each = re.search(r"^req/s\s*:\s+\S+\s+\S+\s+([\d.e+]+)\s", said, re.MULTILINE)
+    if not (counts and statuses and data and each):
+        raise BenchError(f"h2load said: {said.strip()[-200:]}")
+    done, good, failed, errored, late = (int(text) for text in counts.groups())
+    # It tells nobody of a connection that was lost; but that one's rate is of the time it had, and so the rates are more than the
+    # whole.
+    rate = float(each.group(1))
+    if done < CONNECTED * rate * clients * seconds:
+        raise BenchError(f"h2load lost connections: {done} requests in {seconds} s, but {rate:.0f} a second on each of {clients}")
+    # Failed are those with an error and those with a status that is one.
+    return Load(requests=good, bytes=int(data.group(1)), seconds=seconds,
+                errors=max(failed, errored, done - good) + late + abs(good - int(statuses.group(1))))
+
+
+def percentiles(log):
+    """The median, 99 % and 99.9 % of the third column, in microseconds."""
+    with open(log) as f:
+        took = sorted(int(line.split("\t")[2]) for line in f)
+    if not took:
+        raise BenchError("h2load finished no request")
+    return tuple(took[int(part * (len(took) - 1))] for part in (0.5, 0.99, 0.999))
 
 
 class Generator:
@@ -53,7 +92,7 @@ class Generator:
         return done.stdout
 
     def _json(self, argv, seconds):
-        return Load(**json.loads(self._run(argv, seconds).strip().splitlines()[-1]))
+        return read_json(self._run(argv, seconds))
 
     def wrk(self, url, seconds, connections=64, close=False, upload=None, hosts=None):
         """`upload`: a body to send; `hosts`: names to ask for in turn."""
@@ -88,24 +127,11 @@ function request() at = at % #made + 1 return made[at] end
         if rate:
             argv.append(f"--rps={rate}")
         said = self._run([*argv, f"https://{host}:{port}{path}"], seconds)
-        counts = re.search(r"requests: \d+ total, \d+ started, (\d+) done, (\d+) succeeded, (\d+) failed, (\d+) errored", said)
-        statuses = re.search(r"status codes: (\d+) 2xx", said)
-        data = re.search(r"traffic: .*\((\d+)\) data", said)
-        if not (counts and statuses and data):
-            raise BenchError(f"h2load said: {said.strip()[-200:]}")
-        done, good, failed, errored = (int(text) for text in counts.groups())
-        p50, p99, p999 = self._percentiles(log)
-        # Streams that were open when time was up are neither answered nor wrong.
-        return Load(requests=good, bytes=int(data.group(1)), seconds=seconds, p50=p50, p99=p99, p999=p999,
-                    errors=failed + errored + done - good + abs(good - int(statuses.group(1))))
-
-    @staticmethod
-    def _percentiles(log):
-        with open(log) as f:
-            took = sorted(int(line.split("\t")[2]) for line in f)
-        if not took:
-            raise BenchError("h2load finished no request")
-        return tuple(took[int(part * (len(took) - 1))] for part in (0.5, 0.99, 0.999))
+        load = read_h2load(said, clients, seconds)
+        if rate and load.requests < RATE_HELD * rate * clients * seconds:
+            raise BenchError(f"{load.requests} requests in {seconds} s at {rate} a second on each of {clients} connections")
+        load.p50, load.p99, load.p999 = percentiles(log)
+        return load
 
     def handshakes(self, port, host, path, size, seconds, resumed, threads=16):
         load = self._json([self.tool, "handshakes", str(port), host, str(threads), str(seconds), path,
@@ -139,4 +165,4 @@ class Beside:
         """wrk ends and reports at SIGINT."""
         self.process.send_signal(2)
         out, _ = self.process.communicate(timeout=20)
-        return Load(**json.loads(out.strip().splitlines()[-1]))
+        return read_json(out)

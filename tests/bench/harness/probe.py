@@ -29,14 +29,22 @@ def exchange(connection, host, path, body=None):
     while b"\r\n\r\n" not in seen:
         seen += _more(connection)
     head, _, rest = seen.partition(b"\r\n\r\n")
-    first, *lines = head.decode("latin-1").split("\r\n")
-    fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    try:
+        status, fields, missing = _read_head(head)
+    except (ValueError, IndexError):
+        raise BenchError(f"not an HTTP answer: {head[:80]!r}") from None
     parts = [rest]
-    missing = int(fields.get("content-length", 0)) - len(rest)
+    missing -= len(rest)
     while missing > 0:
         parts.append(_more(connection))
         missing -= len(parts[-1])
-    return int(first.split()[1]), fields, b"".join(parts)
+    return status, fields, b"".join(parts)
+
+
+def _read_head(head):
+    first, *lines = head.decode("latin-1").split("\r\n")
+    fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    return int(first.split()[1]), fields, int(fields.get("content-length", 0))
 
 
 def _more(connection):

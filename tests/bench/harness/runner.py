@@ -8,9 +8,9 @@ import sys
 
 from . import job as jobs
 from . import load, probe, procs
-from .peers import haproxy, nginx, sallyport
+from .peers import floor, haproxy, nginx, sallyport
 
-KINDS = {module.NAME: module for module in (sallyport, haproxy, nginx)}
+KINDS = {kind.NAME: kind for kind in (sallyport, haproxy, nginx, floor.COPY, floor.SPLICE)}
 START_SECONDS = 20
 MANY = 10000  # services, that take longer to read
 WARM_SECONDS = 1
@@ -41,6 +41,11 @@ class Sample:
     refused: str = ""
 
 
+def kind_of(label):
+    """A label is the kind's name, with the version behind it where there are several."""
+    return KINDS.get(label) or KINDS[label.rstrip("'").partition("-")[0]]
+
+
 def version_of(kind, binary):
     done = subprocess.run(kind.version_argv(binary), capture_output=True, text=True, check=False)
     found = re.search(r"\d+\.\d[\w.+~-]*", done.stdout + done.stderr)
@@ -69,6 +74,10 @@ def programs(gateway, asked=""):
     return out
 
 
+def floors(binary):
+    return [Program(kind.NAME, kind, binary, "no proxy") for kind in (floor.COPY, floor.SPLICE)]
+
+
 class Run:
     """One program at work on one scenario, as drives and checks see it."""
 
@@ -78,7 +87,8 @@ class Run:
         self.figure = None  # set by a drive whose figure is not CPU time
         self.memory = None
         directory = bench.material.path("runs", f"{number}-{scenario.name}-{program.label}")
-        self.job = jobs.Job(scenario.layout, directory, bench.material, bench.servers, scenario.workers, scenario.services)
+        self.job = jobs.Job(scenario.layout, directory, bench.material, bench.servers, scenario.workers, scenario.services,
+                            scenario=scenario.name)
         argv, environment = program.kind.configure(self.job, program.binary)
         cores = bench.cores[0] if scenario.workers == 1 else ",".join(bench.cores)
         self.process = procs.Process(program.label, argv, cores, directory, environment)
@@ -108,6 +118,8 @@ class Bench:
             scenario.judge(seen)
             scenario.check(run)
             sample.figure = scenario.figure(cpu, seen) if run.figure is None else run.figure
+            if sample.figure <= 0:
+                raise procs.BenchError(f"a cost of {sample.figure:g} {scenario.unit} is none")
             sample.per_second = seen.requests / seen.seconds
             sample.p50, sample.p99, sample.p999, sample.errors = seen.p50, seen.p99, seen.p999, seen.errors
         except (procs.BenchError, OSError) as error:

@@ -4,7 +4,9 @@ from ..job import address
 from ..material import CIPHERS, CIPHERSUITE, GROUPS, host
 
 NAME = "haproxy"
-LACKS = ()
+PEER = True
+LACKS = {}
+NOTES = {}
 
 
 def version_argv(binary):

@@ -7,9 +7,12 @@ from ..job import address
 from ..material import CIPHERS, CIPHERSUITE, host
 
 NAME = "nginx"
-LACKS = ("pass-proxy", "h2-h2")  # no PROXY v2 and no HTTP/2 towards servers
+PEER = True
+LACKS = {"pass-proxy": "writes the PROXY header in version 1 only", "h2-h2": "no HTTP/2 towards servers"}
+NOTES = {"routes-100000": "a map of names to addresses: keeps no connections to servers"}
 STREAM = "/usr/lib/nginx/modules/ngx_stream_module.so"
 FOREVER = 100000000
+MANY = 10000  # services: a server block and an upstream for each start in the square of their number, minutes for 100,000
 
 
 def version_argv(binary):
@@ -30,7 +33,8 @@ events {{ worker_connections {job.connections * 3}; multi_accept on; }}
 """
 
 
-def http(job, body):
+def http(job, body, kept=True):
+    """`kept`: connections to servers, which takes an upstream block."""
     temporary = "\n".join(f"    {kind}_temp_path {job.path('nginx-' + kind)};"
                           for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     return f"""http {{
@@ -62,7 +66,7 @@ def http(job, body):
     proxy_ssl_server_name on;
     proxy_ssl_name $host;
     proxy_set_header Host $http_host;
-    proxy_set_header Connection "";
+    proxy_set_header Connection {'""' if kept else "close"};
     proxy_set_header X-Forwarded-For $remote_addr;
     proxy_set_header X-Real-IP $remote_addr;
     proxy_set_header X-Forwarded-Proto https;
@@ -110,6 +114,16 @@ def direct(job):
 
 
 def routes(job):
+    """A server block each as far as that goes; for very many names its documentation has a map. What a map leads to is an address
+    and not a group: a group that a variable names is looked for one by one, at each request."""
+    if job.services > MANY:
+        names = job.write("nginx.map", "".join(f"{name} {address(job.servers.plain)};\n" for name in job.service_hosts()))
+        body = f"""    map_hash_max_size {job.services * 4};
+    map_hash_bucket_size 128;
+    map $host $to {{ include {names}; }}
+    server {{ listen {address(job.https)} ssl http2; location / {{ proxy_pass http://$to; }} }}
+"""
+        return main(job) + http(job, body, kept=False)
     body = ""
     for n, name in enumerate(job.service_hosts()):
         body += upstream(f"b{n}", job.servers.plain) + server(address(job.https), name, f"b{n}")

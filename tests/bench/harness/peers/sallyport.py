@@ -4,7 +4,9 @@ from ..job import address
 from ..material import CIPHERS, CIPHERSUITE, GROUPS, host
 
 NAME = "sallyport"
-LACKS = ()
+PEER = False
+LACKS = {}
+NOTES = {}
 PER_FILE = 5000  # services; a file may have 200,000 values
 
 

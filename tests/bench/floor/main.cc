@@ -1,0 +1,60 @@
+// What a proxy's job costs when nothing of a proxy is done: no parsing, no timeouts, no logs, no limits. It is measured
+// beside the others to know how much of a figure is the kernel's and OpenSSL's.
+#include <sys/resource.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+
+#include "redirect.h"
+#include "relay.h"
+#include "tls.h"
+
+namespace {
+
+using namespace bench_floor;
+
+uint16_t port_of(const char* text) { return static_cast<uint16_t>(std::atoi(text)); }
+
+int usage() {
+  std::fputs(
+      "bench_floor tcp PORT TO [--splice]   each connection to 127.0.0.1:TO\n"
+      "bench_floor tls PORT TO CHAIN KEY    TLS from clients, none to the server\n"
+      "bench_floor redirect PORT LOCATION   a 301 to LOCATION for each head\n",
+      stderr);
+  return 2;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);
+  rlimit files{};
+  getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+
+  std::string_view what = argc > 1 ? argv[1] : "";
+  bool splice = argc == 5 && std::string_view(argv[4]) == "--splice";
+  Loop loop;
+  // A relay belongs to the loop, which it leaves by itself.
+  if (what == "tcp" && (argc == 4 || splice)) {
+    loop.listen(port_of(argv[2]), [&loop, to = port_of(argv[3]), make = splice ? make_splice : make_copy](int client) {
+      new Relay(loop, client, dial(to), make(), make());
+    });
+  } else if (what == "tls" && argc == 6) {
+    SSL_CTX* context = tls_context(argv[4], argv[5]);
+    if (!context) return 1;
+    loop.listen(port_of(argv[2]), [&loop, to = port_of(argv[3]), context](int client) {
+      auto [up, down] = make_tls(context);
+      new Relay(loop, client, dial(to), std::move(up), std::move(down));
+    });
+  } else if (what == "redirect" && argc == 4) {
+    loop.listen(port_of(argv[2]),
+                [&loop, answer = redirect_to(argv[3])](int client) { new Redirect(loop, client, answer); });
+  } else {
+    return usage();
+  }
+  loop.run();
+}

@@ -1,0 +1,30 @@
+"""No proxy at all: floor/ takes bytes from one side to the other and looks at none of them. What it costs is the kernel's and
+OpenSSL's part of the others' figures. With `run --floor`."""
+from .. import scenarios
+from ..material import host
+
+COPIES = ("redirect", "tcp-conn", "tcp-bulk", "pass-conn", "pass-req", "pass-bulk", "edge-req", "edge-100k", "edge-hs", "edge-bulk")
+SPLICES = ("tcp-bulk", "pass-bulk")
+
+
+class Floor:
+    PEER = False
+    NOTES = {}
+
+    def __init__(self, name, does, *options):
+        self.NAME = name
+        self.LACKS = {one.name: "looks at nothing" for one in scenarios.ALL if one.name not in does}
+        self.options = options
+
+    def configure(self, job, binary):
+        servers = job.servers
+        if job.scenario == "redirect":
+            return [binary, "redirect", str(job.http), f"https://{host('edge')}/1k"], {}
+        if job.scenario.startswith("edge-"):
+            return [binary, "tls", str(job.https), str(servers.plain), job.material.chain, job.material.key], {}
+        ports = (job.tcp, servers.plain) if job.scenario.startswith("tcp-") else (job.https, servers.tls)
+        return [binary, "tcp", *map(str, ports), *self.options], {}
+
+
+COPY = Floor("floor", COPIES)
+SPLICE = Floor("floor-splice", SPLICES, "--splice")
