@@ -1,0 +1,69 @@
+#include "transport/tls_memory.h"
+
+#include <cstdint>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+#include "catch.h"
+
+using namespace sallyport;
+
+TEST_CASE("tls memory: blocks of every size are whole, aligned, and keep what is in them") {
+  std::vector<std::pair<unsigned char*, size_t>> blocks;
+  for (int round = 0; round < 3; ++round) {
+    for (size_t size = 1; size < 40'000; size += size < 600 ? 1 : 777) {
+      auto* block = static_cast<unsigned char*>(take_block(size));
+      REQUIRE(block != nullptr);
+      REQUIRE(reinterpret_cast<uintptr_t>(block) % 16 == 0);
+      std::memset(block, static_cast<int>(size % 251), size);
+      blocks.emplace_back(block, size);
+    }
+    for (auto [block, size] : blocks) {
+      REQUIRE(block[0] == size % 251);
+      REQUIRE(block[size - 1] == size % 251);
+      give_block(block);
+    }
+    blocks.clear();
+  }
+  CHECK(take_block(0) == nullptr);
+  give_block(nullptr);
+}
+
+TEST_CASE("tls memory: a resized block keeps its beginning") {
+  auto* block = static_cast<unsigned char*>(resize_block(nullptr, 10));
+  std::memset(block, 7, 10);
+  size_t whole = 10;
+  for (size_t size : {200u, 17'000u, 60'000u, 17'500u, 30u, 10u}) {
+    CAPTURE(size);
+    block = static_cast<unsigned char*>(resize_block(block, size));
+    REQUIRE(block != nullptr);
+    for (size_t i = 0; i < whole; ++i) REQUIRE(block[i] == 7);
+    std::memset(block, 7, size);
+    whole = size;
+  }
+  CHECK(resize_block(block, 0) == nullptr);
+}
+
+TEST_CASE("tls memory: what was given back last is taken first") {
+  for (size_t size : {40u, 1000u, 7608u, 16'704u}) {
+    CAPTURE(size);
+    void* block = take_block(size);
+    give_block(block);
+    void* again = take_block(size);
+    CHECK(again == block);
+    give_block(again);
+  }
+}
+
+TEST_CASE("tls memory: a thread keeps no more than its share, and takes what others have taken") {
+  std::vector<void*> blocks;
+  for (int i = 0; i < 20'000; ++i) blocks.push_back(take_block(i % 2 == 0 ? 500 : 16'704));
+  size_t kept = 0;
+  std::thread([&] {
+    for (void* block : blocks) give_block(block);
+    kept = kept_bytes();
+  }).join();
+  CHECK(kept > 1024 * 1024);
+  CHECK(kept <= 1024 * 1024 + 32 * 18 * 1024);
+}
