@@ -69,6 +69,7 @@ void Loop::turn() {
   int timeout = uv_backend_timeout(&uv_);
   int64_t deadline = wheel_.next(now_);
   if (deadline >= 0 && (timeout < 0 || deadline < timeout)) timeout = static_cast<int>(deadline);
+  if (!short_queue_.empty() && (timeout < 0 || timeout > 1)) timeout = 1;
   if (!run_queue_.empty() || uv_touched_) timeout = 0;
 
   int events = poller_.wait(timeout);
@@ -89,6 +90,7 @@ void Loop::turn() {
 
   List<Runnable> batch;
   run_queue_.splice_to(batch);
+  if (now_ >= short_due_) short_queue_.splice_to(batch);
   while (Runnable* runnable = batch.pop_front()) runnable->on_run();
 
   if (turn_end_) turn_end_();

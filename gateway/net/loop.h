@@ -51,6 +51,12 @@ class Loop {
   void run_soon(Runnable& runnable) noexcept {
     if (!runnable.linked()) run_queue_.push_back(runnable);
   }
+  // In about a millisecond, once: for what is better done when more has come together.
+  void run_shortly(Runnable& runnable) noexcept {
+    if (runnable.linked()) return;
+    if (short_queue_.empty()) short_due_ = now_ + 1;
+    short_queue_.push_back(runnable);
+  }
   // Frees what was buried so far, and what that buries. Outside run() only.
   void purge();
   // Called once at the end of each turn (the access log hands its lines over here).
@@ -83,6 +89,8 @@ class Loop {
   uint64_t now_;
   DeadlineWheel wheel_;
   List<Runnable> run_queue_;
+  List<Runnable> short_queue_;
+  uint64_t short_due_ = 0;
   std::vector<std::unique_ptr<Doomed>> graveyard_;
   std::function<void()> turn_end_;
   bool uv_touched_ = false;

@@ -99,6 +99,14 @@ Address peer_address(int fd) noexcept {
 void set_no_delay(int fd) noexcept { set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1); }
 void set_keep_alive(int fd) noexcept { set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1); }
 
+void set_receive_low_water(int fd, int bytes) noexcept { set_option(fd, SOL_SOCKET, SO_RCVLOWAT, bytes); }
+
+int receive_buffer(int fd) noexcept {
+  int size = 0;
+  socklen_t length = sizeof size;
+  return getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, &length) == 0 ? size : 0;
+}
+
 void set_reset_on_close(int fd) noexcept {
   linger cut{1, 0};
   setsockopt(fd, SOL_SOCKET, SO_LINGER, &cut, sizeof cut);

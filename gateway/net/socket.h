@@ -40,6 +40,9 @@ int socket_error(int fd) noexcept;  // SO_ERROR
 Address local_address(int fd) noexcept;
 Address peer_address(int fd) noexcept;
 void set_no_delay(int fd) noexcept;
+// Less than so many bytes raise no event; an end of the stream or an error does (SO_RCVLOWAT, socket(7)).
+void set_receive_low_water(int fd, int bytes) noexcept;
+int receive_buffer(int fd) noexcept;  // SO_RCVBUF
 void set_keep_alive(int fd) noexcept;
 // The kernel looks whether a silent peer is still there after two hours (tcp(7)): of use only where that may be silent
 // for longer. 0: for ever.

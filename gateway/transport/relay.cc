@@ -6,12 +6,20 @@
 #include <cerrno>
 #include <utility>
 
+#include "net/socket.h"
+
 namespace sallyport {
 namespace {
 
 constexpr size_t kBudget = 512 * 1024;  // bytes of both directions in one pump
 constexpr uint64_t kBulk = 512 * 1024;  // an unbroken run of large reads this long is a bulk transfer
 constexpr size_t kLargeRead = 12 * 1024;
+
+// Each wake-up costs as much as moving tens of kilobytes. A direction that is this fast waits for so much at a time,
+// which takes it a millisecond at the most.
+constexpr uint64_t kPaceBytes = 2 * 1024 * 1024;
+constexpr uint64_t kPaceMs = 16;
+constexpr int kPatience = 128 * 1024;
 
 // Not the connection's fault: a sandbox, or a kind of socket that cannot.
 bool splice_refused(int sys) noexcept {
@@ -114,6 +122,34 @@ Relay::Step Relay::move(Direction& d, size_t& budget) {
   }
 }
 
+void Relay::note_pace(Direction& d) noexcept {
+  const uint64_t now = d.from->io().loop.now();
+  d.moved_ms = now;
+  if (d.moved - d.pace_from < kPaceBytes) return;
+  // The window must hold several times what is waited for, or the sender would wait for us.
+  if (!d.patient && now - d.pace_ms <= kPaceMs && receive_buffer(d.from->fd()) >= 4 * kPatience) {
+    d.patient = true;
+    set_receive_low_water(d.from->fd(), kPatience);
+  }
+  d.pace_from = d.moved;
+  d.pace_ms = now;
+}
+
+bool Relay::look() noexcept {
+  bool found = false;
+  for (Direction* d : {&up_, &down_}) {
+    const uint64_t now = d->from->io().loop.now();
+    if (!d->patient || now == d->moved_ms) continue;
+    d->patient = false;
+    d->pace_from = d->moved;
+    d->pace_ms = now;
+    if (d->eof) continue;
+    set_receive_low_water(d->from->fd(), 1);
+    d->from->watch().readable = found = true;
+  }
+  return found;
+}
+
 // What is in the pipe already goes first. A connection that is gone shows in the reads and writes to come.
 Relay::Step Relay::copy_instead(Direction& d) {
   d.no_splice = true;
@@ -151,6 +187,7 @@ Relay::Step Relay::move_spliced(Direction& d, size_t& budget) {
         d.moved += static_cast<uint64_t>(count);
         budget -= std::min(budget, static_cast<size_t>(count));
         moved = true;
+        note_pace(d);
       } else if (count == 0) {
         d.eof = true;
       } else if (errno == EAGAIN) {

@@ -27,6 +27,10 @@ class Relay {
   Relay& operator=(const Relay&) = delete;
 
   State pump();
+  // A direction that moves a gigabit a second and more has its socket wait until much has come together. While this is
+  // so, look() is to be called every millisecond or so; true: what came is less than that, so pump().
+  bool patient() const noexcept { return up_.patient || down_.patient; }
+  bool look() noexcept;
   const Error& error() const noexcept { return error_; }
   uint64_t from_client() const noexcept { return up_.moved; }
   uint64_t from_server() const noexcept { return down_.moved; }
@@ -43,6 +47,9 @@ class Relay {
     bool eof = false;
     bool stalled = false;  // above the high mark, until below the low one
     bool no_splice = false;
+    bool patient = false;
+    uint64_t moved_ms = 0;  // when it moved last
+    uint64_t pace_from = 0, pace_ms = 0;  // how much had been moved, and when: where its pace is measured from
   };
   enum class Step : uint8_t { idle, budget, from_failed, to_failed };
 
@@ -50,6 +57,7 @@ class Relay {
   Step move_spliced(Direction& direction, size_t& budget);
   Step copy_instead(Direction& direction);
   void end(Direction& direction);
+  void note_pace(Direction& direction) noexcept;
   bool wants_splice(const Direction& direction) const noexcept;
   void release_pipe(Direction& direction) noexcept;
   State failed(Direction& direction, bool from_side) noexcept;

@@ -21,6 +21,7 @@ void Tunnel::start() {
 void Tunnel::close() {
   deadline_.disarm();
   unlink();
+  look_.unlink();
   relay_.reset();
   server_.transport.reset();
 }
@@ -34,6 +35,7 @@ void Tunnel::pump() {
     if (first_byte_ms_ < 0 && relay_->from_server() > 0)
       first_byte_ms_ = static_cast<int64_t>((Loop::precise_now() - client_.accepted_us) / 1000);
   }
+  if (relay_->patient()) client_.worker->io.loop.run_shortly(look_);
   switch (state) {
     case Relay::State::running: return;
     case Relay::State::again: client_.worker->io.loop.run_soon(*this); return;
@@ -47,6 +49,13 @@ void Tunnel::pump() {
       owner_.on_tunnel_over(End::server_cut, relay_->error().text());
       return;
   }
+}
+
+void Tunnel::look() {
+  if (relay_->look())
+    pump();
+  else if (relay_->patient())
+    client_.worker->io.loop.run_shortly(look_);
 }
 
 void Tunnel::on_deadline(Deadline&) {

@@ -44,11 +44,19 @@ class Tunnel final : public IoHandler, private Deadline::Owner, private Runnable
   void on_run() override { pump(); }
   void on_deadline(Deadline& which) override;
   void pump();
+  void look();
+
+  struct Look final : Runnable {
+    explicit Look(Tunnel& the_tunnel) noexcept : tunnel(the_tunnel) {}
+    void on_run() override { tunnel.look(); }
+    Tunnel& tunnel;
+  };
 
   Client& client_;
   ServerConnection server_;
   Owner& owner_;
   std::optional<Relay> relay_;  // gives its pipes back while both transports are still there
+  Look look_{*this};
   Deadline deadline_;
   config::Milliseconds idle_;
   uint64_t moved_ = 0;
