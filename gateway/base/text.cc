@@ -15,10 +15,7 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept {
          std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
 }
 
-void assign_lower(std::string& out, std::string_view text) {
-  out.assign(text);
-  char* at = out.data();
-  size_t left = out.size();
+void make_lower(char* at, size_t left) noexcept {
   // Eight at a time: adding carries into the top bit of each byte that is at least "A", and of each that is beyond "Z".
   constexpr uint64_t kOnes = 0x0101010101010101;
   for (; left >= 8; at += 8, left -= 8) {
@@ -30,6 +27,11 @@ void assign_lower(std::string& out, std::string_view text) {
     std::memcpy(at, &word, 8);
   }
   for (; left > 0; ++at, --left) *at = lower(*at);
+}
+
+void assign_lower(std::string& out, std::string_view text) {
+  out.assign(text);
+  make_lower(out.data(), out.size());
 }
 
 std::string to_lower(std::string_view text) {

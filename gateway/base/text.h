@@ -11,6 +11,7 @@ namespace sallyport {
 inline char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 inline bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept;
+void make_lower(char* text, size_t size) noexcept;  // in place, ASCII
 // out becomes the text in lower case (ASCII); it must not be a view into out.
 void assign_lower(std::string& out, std::string_view text);
 std::string to_lower(std::string_view text);

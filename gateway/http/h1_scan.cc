@@ -1,45 +1,6 @@
 #include "http/h1_scan.h"
 
-#include <bit>
-#include <cstring>
-
 namespace sallyport::http {
-namespace {
-
-bool is_control(char c) noexcept {
-  const auto u = static_cast<unsigned char>(c);
-  return (u < 0x20 && u != '\t') || u == 0x7f;
-}
-
-// The first control character but HTAB at or after `at`; text.size() if there is none. Eight bytes a step: a byte below
-// 0x20 borrows into its top bit when 0x20 is taken off, and 0x7f becomes 0 when 0x7f is flipped out.
-size_t find_control(std::string_view text, size_t at) noexcept {
-  constexpr uint64_t kOnes = 0x0101010101010101, kTops = 0x8080808080808080;
-  while (text.size() - at >= 8) {
-    uint64_t word;
-    std::memcpy(&word, text.data() + at, 8);
-    const uint64_t flipped = word ^ (0x7f * kOnes);
-    const uint64_t hits = (((word - 0x20 * kOnes) & ~word) | ((flipped - kOnes) & ~flipped)) & kTops;
-    if (hits == 0) {
-      at += 8;
-      continue;
-    }
-    // In memory order the first hit is exact; later ones may be borrows.
-    const int bits = std::endian::native == std::endian::little ? std::countr_zero(hits) : std::countl_zero(hits);
-    const size_t found = at + static_cast<size_t>(bits) / 8;
-    if constexpr (std::endian::native == std::endian::little) {
-      if (text[found] != '\t') return found;
-      at = found + 1;
-    } else {
-      for (size_t end = at + 8; at < end; ++at)
-        if (is_control(text[at])) return at;
-    }
-  }
-  while (at < text.size() && !is_control(text[at])) ++at;
-  return at;
-}
-
-}  // namespace
 
 H1HeadScan::Verdict H1HeadScan::next(std::string_view text, bool start_line) noexcept {
   while (at_ < text.size()) {

@@ -27,27 +27,18 @@ bool is_sensitive(HeaderId id) noexcept {
          id == HeaderId::set_cookie;
 }
 
-// Readers have refused these already. Whatever else put them here: they go no further.
-bool splits(std::string_view text) noexcept {
-  return text.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos;
-}
-
 void add(H2FieldList& out, std::string_view name, std::string_view value, bool sensitive = false) {
   value = trim(value);
-  if (!splits(value)) out.fields.push_back({name, value, sensitive});
+  // Readers have refused those already. Whatever else put one here: it goes no further.
+  if (is_field_value(value)) out.fields.push_back({name, value, sensitive});
 }
 
 // text has room for all names, so it does not move while views into it are taken.
 std::string_view lower_name(H2FieldList& out, std::string_view name) {
   const size_t at = out.text.size();
-  bool changed = false;
-  for (char c : name) {
-    out.text += lower(c);
-    changed = changed || lower(c) != c;
-  }
-  if (changed) return std::string_view(out.text).substr(at);
-  out.text.resize(at);
-  return name;
+  out.text.append(name);
+  make_lower(out.text.data() + at, name.size());
+  return std::string_view(out.text).substr(at);
 }
 
 template <class LeftOut>
@@ -110,10 +101,10 @@ void list_request(H2FieldList& out, const RequestHead& head, std::string_view sc
 void list_response(H2FieldList& out, const ResponseHead& head) {
   out.clear();
   const int status = head.status >= 100 && head.status <= 999 ? head.status : 500;
-  out.text.reserve(3);
   for (int unit : {100, 10, 1}) out.text += static_cast<char>('0' + status / unit % 10);
+  out.fields.push_back({":status", {}, false});
   add_fields(out, head.fields, [](const Header&, HeaderId) { return false; });
-  out.fields.insert(out.fields.begin(), {":status", std::string_view(out.text).substr(0, 3), false});
+  out.fields.front().value = std::string_view(out.text).substr(0, 3);  // now that the text stays where it is
   const bool length = head.body == Body::sized || (head.body == Body::none && head.has_content_length);
   if (length && status >= 200 && status != 204) add_length(out, head.content_length);
 }

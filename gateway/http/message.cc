@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
 #include <initializer_list>
 
@@ -44,6 +45,11 @@ bool same(std::string_view name, std::string_view known) noexcept {
   }
   if (size >= 4) return same_word<uint32_t>(a, b) && same_word<uint32_t>(a + size - 4, b + size - 4);
   return same_word<uint16_t>(a, b) && same_word<uint16_t>(a + size - 2, b + size - 2);
+}
+
+bool is_control(char c) noexcept {
+  const auto u = static_cast<unsigned char>(c);
+  return (u < 0x20 && u != '\t') || u == 0x7f;
 }
 
 struct Known {
@@ -221,11 +227,35 @@ bool is_token(std::string_view text) noexcept {
   return !text.empty();
 }
 
-bool is_field_value(std::string_view text) noexcept {
-  for (char c : text)
-    if (const auto u = static_cast<unsigned char>(c); (u < 0x20 && u != '\t') || u == 0x7f) return false;
-  return true;
+// Eight bytes a step: a byte below 0x20 borrows into its top bit when 0x20 is taken off, and 0x7f becomes 0 when 0x7f is
+// flipped out.
+size_t find_control(std::string_view text, size_t at) noexcept {
+  constexpr uint64_t kOnes = 0x0101010101010101, kTops = 0x8080808080808080;
+  while (text.size() - at >= 8) {
+    uint64_t word;
+    std::memcpy(&word, text.data() + at, 8);
+    const uint64_t flipped = word ^ (0x7f * kOnes);
+    const uint64_t hits = (((word - 0x20 * kOnes) & ~word) | ((flipped - kOnes) & ~flipped)) & kTops;
+    if (hits == 0) {
+      at += 8;
+      continue;
+    }
+    // In memory order the first hit is exact; later ones may be borrows.
+    const int bits = std::endian::native == std::endian::little ? std::countr_zero(hits) : std::countl_zero(hits);
+    const size_t found = at + static_cast<size_t>(bits) / 8;
+    if constexpr (std::endian::native == std::endian::little) {
+      if (text[found] != '\t') return found;
+      at = found + 1;
+    } else {
+      for (size_t end = at + 8; at < end; ++at)
+        if (is_control(text[at])) return at;
+    }
+  }
+  while (at < text.size() && !is_control(text[at])) ++at;
+  return at;
 }
+
+bool is_field_value(std::string_view text) noexcept { return find_control(text, 0) == text.size(); }
 
 bool is_trailer_field(std::string_view name, HeaderId id) noexcept {
   switch (id) {

@@ -163,6 +163,8 @@ struct ResponseHead {
 
 // RFC 9110 tokens and field values: what may stand in a head.
 bool is_token(std::string_view text) noexcept;
+// The first control character but HTAB at or after `at`; text.size() if there is none.
+size_t find_control(std::string_view text, size_t at) noexcept;
 bool is_field_value(std::string_view text) noexcept;  // no CR, LF, NUL, nor other controls but HTAB
 // Whether a field may stand in a trailer section (RFC 9110 section 6.5.1): not what frames, routes, authenticates or
 // describes the message, nor what only this gateway may say.

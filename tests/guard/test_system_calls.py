@@ -16,18 +16,15 @@ from stage import SCENARIOS
 
 LOG = "futex", 0, 1, "wakes the thread that writes the access log, which sleeps when there is little to write"
 
-# Per connection that is accepted. Linux lets accepted sockets inherit both options from the listening one.
+# Per connection that is accepted. It has its options from the listening socket.
 ACCEPTED = [
     ("accept", 1, 2, "the second finds the queue empty"),
-    ("setsockopt", 0, 2, "TCP_NODELAY and SO_KEEPALIVE"),
-    ("getsockname", 0, 1, "the client's destination, which not every service needs"),
 ]
 # Per connection to a server.
 CONNECTED = [
     ("socket", 1, 1, ""),
-    ("setsockopt", 2, 2, "TCP_NODELAY and SO_KEEPALIVE"),
+    ("setsockopt", 1, 1, "TCP_NODELAY"),
     ("connect", 1, 1, ""),
-    ("getsockopt", 0, 1, "SO_ERROR; an event without EPOLLERR says as much"),
 ]
 ONE_ROUND = [
     ("wait", 2, 2, "the request comes, the answer comes"),
@@ -55,7 +52,7 @@ ROWS = {
         ("receive", 8, 9, "six messages, two ends; and the look at a socket that was just accepted"),
         ("send", 6, 6, ""),
         ("epoll_ctl", 2, 2, "two sockets"),
-        ("shutdown", 1, 2, "the client's end goes on to the server; the server's end is followed by close() in any case"),
+        ("shutdown", 1, 1, "the end that comes first goes on to the other side; the second one is followed by close() in any case"),
         ("close", 2, 2, "two sockets"),
         *ACCEPTED, *CONNECTED, LOG,
     ],
@@ -64,7 +61,7 @@ ROWS = {
         ("receive", 4, 5, "two messages, two ends; and the look at a socket that was just accepted"),
         ("send", 2, 2, ""),
         ("epoll_ctl", 2, 2, "two sockets"),
-        ("shutdown", 1, 2, "as for pass-conn"),
+        ("shutdown", 1, 1, "as for pass-conn"),
         ("close", 2, 2, "two sockets"),
         *ACCEPTED, *CONNECTED, LOG,
     ],
@@ -74,7 +71,6 @@ ROWS = {
         ("send", 4, 5, "flight, tickets, request, answer; and a close_notify for a client that has left"),
         ("getpid", FORK_CHECKS, FORK_CHECKS, "OpenSSL's random numbers: has the process forked?"),
         ("epoll_ctl", 1, 1, ""),
-        ("shutdown", 0, 1, "followed by close()"),
         ("close", 1, 1, ""),
         *ACCEPTED, LOG,
     ],
