@@ -72,6 +72,7 @@ ROWS = {
         ("getpid", FORK_CHECKS, FORK_CHECKS, "OpenSSL's random numbers: has the process forked?"),
         ("epoll_ctl", 1, 1, ""),
         ("close", 1, 1, ""),
+        ("getsockname", 0, 1, "for X-Forwarded-Port, as the listener has no public_port"),
         *ACCEPTED, LOG,
     ],
 }

@@ -50,6 +50,11 @@ struct Between : IoWorld {
     }
     return state;
   }
+  // As whoever owns a relay does when it is done: the end of the second direction is this close.
+  void close() {
+    client.reset();
+    server.reset();
+  }
   void make_room_everywhere(int size) {
     for (int fd : {client_fd.get(), client->fd(), server->fd(), server_fd.get()}) make_room(fd, size);
   }
@@ -112,6 +117,8 @@ Run bulk(Between& between, size_t lend, size_t size) {
     }
     return run.state != State::running && run.state != State::again;
   });
+  const uint64_t received = between.client->received(), sent = between.server->sent();
+  between.close();
   // The relay has handed everything to the kernel; what a full receive window held back arrives a little later.
   eventually([&] {
     step(streams[0]);
@@ -120,7 +127,7 @@ Run bulk(Between& between, size_t lend, size_t size) {
   });
   run.exact = streams[0].got == up && streams[1].got == down && streams[0].ended && streams[1].ended &&
               between.relay->from_client() == size && between.relay->from_server() == size &&
-              between.client->received() == size && between.server->sent() == size;
+              received == size && sent == size;
   for (auto& pipe : taken) between.io.pipes.give(std::move(pipe));
   return run;
 }
@@ -145,6 +152,7 @@ TEST_CASE("relay: half-closes are passed on, each in its time") {
     CHECK(take(between.client_fd.get(), 6) == "answer");
     between.server_fd.reset();
     CHECK(between.pump_to_the_end() == State::done);
+    between.close();
     CHECK(state_becomes(between.client_fd.get(), "eof") == "eof");
     CHECK(between.relay->from_client() == 4);
     CHECK(between.relay->from_server() == 6);
@@ -187,6 +195,50 @@ TEST_CASE("relay: bulk both ways at once arrives to the byte, copied and spliced
     }
     if (row.pipes == 1) CHECK(spliced);
   }
+}
+
+TEST_CASE("relay: a fast direction waits for much at a time, and its tail comes all the same") {
+  Between between(tcp_pair(), tcp_pair());
+  between.make_room_everywhere(4 << 20);
+  auto tick = [&] {  // the loop's clock moves with its turns
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    between.loop.post([&] { between.loop.stop(); });
+    between.loop.run();
+  };
+  const std::string sent = pattern(32 * 1024 * 1024 + 777);
+  Stream stream{between.client_fd.get(), between.server_fd.get(), sent};
+  bool patient = false;
+  eventually([&] {
+    step(stream);
+    between.wait();
+    State state = between.relay->pump();
+    patient |= between.relay->patient();
+    CHECK((state == State::running || state == State::again));
+    return stream.sent == sent.size() || patient;
+  });
+  CHECK(patient);
+  // Far less than it waits for, and no end behind it: nothing but the look tells.
+  size_t whole = stream.sent + 1000;
+  const std::string all = sent.substr(0, stream.sent) + pattern(1000, 5);
+  REQUIRE(eventually([&] {
+    between.wait();
+    between.relay->pump();
+    stream.got += slurp(stream.to);
+    return ::send(stream.from, all.data() + stream.sent, 1000, MSG_DONTWAIT) == 1000;
+  }));
+  bool came = eventually([&] {
+    tick();
+    if (between.relay->look()) between.relay->pump();
+    between.wait();
+    between.relay->pump();
+    stream.got += slurp(stream.to);
+    return stream.got.size() == whole;
+  });
+  CHECK(came);
+  CHECK((stream.got == all));
+  tick();
+  between.relay->look();
+  CHECK_FALSE(between.relay->patient());
 }
 
 TEST_CASE("relay: where the kernel refuses splice, bulk is copied and nothing is lost") {
@@ -477,6 +529,7 @@ TEST_CASE("relay: TLS to plain and back, with its ends told apart") {
     CHECK(state == (notify ? State::done : State::client_failed));
     if (!notify) CHECK(between.relay->error().kind == Kind::cut);
     std::string expected = notify ? "eof" : "again";
+    if (notify) between.close();
     CHECK(state_becomes(between.server_fd.get(), expected) == expected);
   }
 }

@@ -85,6 +85,22 @@ TEST_CASE("transport: a half-close ends one direction only, and the rest is read
   }
 }
 
+TEST_CASE("transport: urgent data stops a read short, and is not taken for the end") {
+  IoWorld world;
+  FdPair fds = tcp_pair();
+  TransportPtr transport = world.transport(std::move(fds.ours));
+  REQUIRE(::send(fds.theirs.get(), "before", 6, 0) == 6);
+  REQUIRE(::send(fds.theirs.get(), "!", 1, MSG_OOB) == 1);
+  REQUIRE(::send(fds.theirs.get(), "behind", 6, 0) == 6);
+  ::shutdown(fds.theirs.get(), SHUT_WR);
+  REQUIRE(world.until([&] { return transport->hangup(); }));
+  std::string got;
+  Read last = Read::again;
+  while ((last = transport->read()) == Read::data) got += text(*transport);
+  CHECK(last == Read::eof);
+  CHECK(got == "beforebehind");  // the urgent byte itself is out of band
+}
+
 TEST_CASE("transport: what was put back is read first, in its order") {
   IoWorld world;
   FdPair fds = unix_pair();
