@@ -10,7 +10,7 @@ from .scenarios import GIGABYTE, RATIO
 HEAD = ("scenario", "program", "cost", "unit", "gateway is (min–median–max) ×", "per s", "p50 µs", "p99 µs", "p99.9 µs", "errors", "MiB",
         "start s", "goal, remark, or why there is no figure")
 
-NOT_QUIET = "The machine was not quiet: these figures are not to be kept."
+NOT_QUIET = "The machine was not quiet when this began: its load average was 0.5 or more."
 
 
 @dataclasses.dataclass
