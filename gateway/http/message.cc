@@ -72,13 +72,14 @@ HeaderId header_id(std::string_view name) noexcept {
     case 4: return pick(name, {{"host", host}, {"date", date}});
     case 6: return pick(name, {{"cookie", cookie}, {"expect", expect}, {"server", server}});
     case 7: return pick(name, {{"upgrade", upgrade}, {"referer", referer}, {"trailer", trailer}});
-    case 8: return pick(name, {{"location", location}});
+    case 8: return pick(name, {{"location", location}, {"priority", priority}});
     case 9: return pick(name, {{"forwarded", forwarded}, {"x-real-ip", x_real_ip}});
     case 10:
       return pick(name, {{"connection", connection},
                          {"user-agent", user_agent},
                          {"set-cookie", set_cookie},
                          {"keep-alive", keep_alive}});
+    case 12: return pick(name, {{"content-type", content_type}, {"grpc-timeout", grpc_timeout}});
     case 13: return pick(name, {{"authorization", authorization}});
     case 14: return pick(name, {{"content-length", content_length}, {"http2-settings", http2_settings}});
     case 15: return pick(name, {{"x-forwarded-for", x_forwarded_for}});
@@ -261,6 +262,8 @@ bool is_trailer_field(std::string_view name, HeaderId id) noexcept {
   switch (id) {
     case HeaderId::other: break;
     case HeaderId::server:
+    case HeaderId::priority:
+    case HeaderId::grpc_timeout:
     case HeaderId::user_agent:
     case HeaderId::referer: return true;
     default: return false;
@@ -271,7 +274,6 @@ bool is_trailer_field(std::string_view name, HeaderId id) noexcept {
                                                 "cache-control",
                                                 "content-encoding",
                                                 "content-range",
-                                                "content-type",
                                                 "expires",
                                                 "if-match",
                                                 "if-modified-since",

@@ -48,6 +48,9 @@ enum class HeaderId : uint8_t {
   user_agent,
   referer,
   www_authenticate,
+  content_type,
+  priority,
+  grpc_timeout,
 };
 // name must be a token.
 HeaderId header_id(std::string_view name) noexcept;

@@ -94,8 +94,9 @@ void Loop::turn() {
   while (Runnable* runnable = batch.pop_front()) runnable->on_run();
 
   if (turn_end_) turn_end_();
-  std::vector<std::unique_ptr<Doomed>> dead;
-  dead.swap(graveyard_);
+  // Two vectors in turn, which keep their room: what dies may bury more.
+  graveyard_.swap(dead_);
+  dead_.clear();
 }
 
 }  // namespace sallyport

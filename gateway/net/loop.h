@@ -91,7 +91,7 @@ class Loop {
   List<Runnable> run_queue_;
   List<Runnable> short_queue_;
   uint64_t short_due_ = 0;
-  std::vector<std::unique_ptr<Doomed>> graveyard_;
+  std::vector<std::unique_ptr<Doomed>> graveyard_, dead_;
   std::function<void()> turn_end_;
   bool uv_touched_ = false;
   bool stopped_ = false;

@@ -31,14 +31,14 @@ int grpc_status(int http_status) noexcept {
 
 bool is_grpc(const http::HeaderList& request_fields) noexcept {
   constexpr std::string_view kType = "application/grpc";
-  auto type = request_fields.find("content-type");
+  auto type = request_fields.find(http::HeaderId::content_type);
   if (!type || type->size() < kType.size() || !equal_ignoring_case(type->substr(0, kType.size()), kType)) return false;
   // Not application/grpc-web, which is plain HTTP.
   return type->size() == kType.size() || (*type)[kType.size()] == '+' || (*type)[kType.size()] == ';';
 }
 
 config::Milliseconds grpc_timeout(const http::HeaderList& request_fields) noexcept {
-  auto text = request_fields.find("grpc-timeout");
+  auto text = request_fields.find(http::HeaderId::grpc_timeout);
   if (!text || text->size() < 2 || text->size() > 9) return config::Milliseconds(0);
   int64_t value = 0;
   const char* end = text->data() + text->size() - 1;

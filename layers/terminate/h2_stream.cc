@@ -167,7 +167,7 @@ void H2ClientStream::on_response_head(Exchange& exchange, bool interim) {
     return;
   }
   apply(exchange.service->config.response_headers, head.fields);
-  if (auto priority = head.fields.find("priority")) flow_.session().prioritize(*this, *priority);
+  if (auto priority = head.fields.find(http::HeaderId::priority)) flow_.session().prioritize(*this, *priority);
   // No content may still be followed by trailers, where those need no chunked coding.
   bool ended = head.body == http::Body::none ||
                (head.body == http::Body::sized && head.content_length == 0 && exchange.has_connection());
