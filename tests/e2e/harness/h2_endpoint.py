@@ -63,6 +63,7 @@ class Endpoint:
         self.reading.set()
         self._out, self.queued = collections.deque(), 0
         self._closing = self._ended = False
+        self._threads, self._starting = [], threading.Lock()
         self._owed = 0
         self._wake = os.eventfd(0)
         self.tls = None
@@ -92,10 +93,14 @@ class Endpoint:
             if self._connection_window:
                 self.h2.increment_flow_control_window(self._connection_window)
             self.flush()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._writer = threading.Thread(target=self._write, daemon=True)
-        self._reader.start()
-        self._writer.start()
+        # A server that is stopped at this very moment closes it from another thread.
+        with self._starting:
+            if self._closing:
+                self.lost = "closed before it began"
+            else:
+                self._threads = [threading.Thread(target=run, daemon=True) for run in (self._read, self._write)]
+                for thread in self._threads:
+                    thread.start()
         return self
 
     # --- TLS in memory
@@ -330,12 +335,13 @@ class Endpoint:
                 self.drain_out(1)
         if reset:
             self.raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._closing = True
+        with self._starting:
+            self._closing = True
         self.reading.set()
         os.eventfd_write(self._wake, 1)
         with self.cond:
             self.cond.notify_all()
-        for thread in (self._reader, self._writer):
+        for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join(PATIENCE)
         self.raw.close()
