@@ -1,7 +1,6 @@
 // Sockets: non-blocking and close-on-exec from the start.
 #pragma once
 #include <chrono>
-
 #include <cstdint>
 
 #include "base/address.h"

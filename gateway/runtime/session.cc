@@ -5,7 +5,6 @@
 #include "layers/registry.h"
 #include "layers/rules.h"
 #include "net/proxy_header.h"
-#include "net/socket.h"
 #include "runtime/worker.h"
 
 namespace sallyport {

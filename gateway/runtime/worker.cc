@@ -6,7 +6,6 @@
 #include <csignal>
 
 #include "base/log.h"
-#include "net/socket.h"
 
 namespace sallyport {
 namespace {
