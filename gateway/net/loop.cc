@@ -66,6 +66,7 @@ void Loop::purge() {
 }
 
 void Loop::turn() {
+  ++turns_;
   int timeout = uv_backend_timeout(&uv_);
   int64_t deadline = wheel_.next(now_);
   if (deadline >= 0 && (timeout < 0 || deadline < timeout)) timeout = static_cast<int>(deadline);

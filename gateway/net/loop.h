@@ -70,6 +70,8 @@ class Loop {
   }
   // Milliseconds of CLOCK_MONOTONIC as of the beginning of this turn.
   uint64_t now() const noexcept { return now_; }
+  // How many turns began so far.
+  uint64_t turns() const noexcept { return turns_; }
   // The same clock in microseconds, read now.
   static uint64_t precise_now() noexcept;
   void arm(Deadline& deadline, std::chrono::milliseconds after) noexcept {
@@ -87,6 +89,7 @@ class Loop {
   std::mutex mailbox_mutex_;
   std::vector<std::function<void()>> mailbox_;
   uint64_t now_;
+  uint64_t turns_ = 0;
   DeadlineWheel wheel_;
   List<Runnable> run_queue_;
   List<Runnable> short_queue_;

@@ -4,17 +4,35 @@
 #include <system_error>
 
 namespace sallyport {
+namespace {
+
+constexpr uint32_t kReading = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET;
+
+}  // namespace
 
 Poller::Poller() : epoll_(epoll_create1(EPOLL_CLOEXEC)) {
   if (!epoll_) throw std::system_error(errno, std::generic_category(), "epoll_create1");
 }
 
-Status Poller::add(int fd, Watch& watch) noexcept {
+Status Poller::add(int fd, Watch& watch, bool writable) noexcept {
   epoll_event event{};
-  event.events = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET;
+  event.events = writable ? kReading | EPOLLOUT : kReading;
   event.data.ptr = &watch;
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0)
     return Error::from_errno(errno, Side::internal, Retry::no, "epoll_ctl");
+  watch.awaits_room = writable;
+  return success();
+}
+
+Status Poller::await_room(int fd, Watch& watch) noexcept {
+  watch.writable = false;
+  if (watch.awaits_room) return success();
+  epoll_event event{};
+  event.events = kReading | EPOLLOUT;
+  event.data.ptr = &watch;
+  if (epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event) != 0)
+    return Error::from_errno(errno, Side::internal, Retry::no, "epoll_ctl");
+  watch.awaits_room = true;
   return success();
 }
 

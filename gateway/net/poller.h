@@ -1,5 +1,6 @@
-// One edge-triggered epoll set. Every socket is added once, for everything, and never modified; what happened is kept
-// in latches beside the socket. docs/event-core.md has the measurements behind this.
+// One edge-triggered epoll set. Every socket is added once, and what happened is kept in latches beside it. One that is
+// already connected has room to write, and is asked about that only once it had none. docs/event-core.md has the
+// measurements behind this.
 #pragma once
 #include <sys/epoll.h>
 
@@ -26,6 +27,7 @@ struct Watch {
   IoHandler* handler = nullptr;
   bool readable = false;  // set by events; cleared by whoever sees EAGAIN or a short read
   bool writable = false;
+  bool awaits_room = false;  // registered for writing
   bool hangup = false;  // RDHUP, HUP or ERR was seen: reads go on until end of file, however short they are
   bool broken = false;  // HUP or ERR was seen: nothing can be sent any more
   bool failed = false;  // ERR was seen: a reset for one, where HUP alone may be two orderly ends
@@ -36,8 +38,11 @@ class Poller {
  public:
   Poller();
   int fd() const noexcept { return epoll_.get(); }
-  // Edge-triggered, for reading, writing and hang-up at once. The registration ends when the descriptor is closed.
-  Status add(int fd, Watch& watch) noexcept;
+  // Edge-triggered, for reading and hang-up; writable: for room to write too, which ends a connect. The registration ends
+  // when the descriptor is closed.
+  Status add(int fd, Watch& watch, bool writable) noexcept;
+  // The socket was full: the writable latch is cleared, and set again by an event, which comes at once if it has room by now.
+  Status await_room(int fd, Watch& watch) noexcept;
   // Level-triggered, for reading: listening sockets, and libuv's backend. exclusive: one waiting worker is woken, not
   // all.
   Status add_level(int fd, Watch& watch, bool exclusive) noexcept;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "net/socket.h"
@@ -35,9 +36,17 @@ Status Listener::start() {
   return owner_.loop().poller().add_level(fd_.get(), watch_, shared_);
 }
 
+// Finding out that nobody waits costs a call, so a listener that was not busy a moment ago takes one client: who is left
+// makes the next wait return at once.
 void Listener::on_io() {
-  for (int i = 0; i < kBatch; ++i)
-    if (!accept_one()) return;
+  const uint64_t turn = owner_.loop().turns();
+  batch_ = turn == busy_turn_ + 1 ? std::min(batch_ * 2, kBatch) : 1;
+  busy_turn_ = turn;
+  for (int i = 0; i < batch_; ++i)
+    if (!accept_one()) {
+      busy_turn_ = 0;
+      return;
+    }
 }
 
 bool Listener::accept_one() {

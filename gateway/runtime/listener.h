@@ -46,6 +46,8 @@ class Listener final : public IoHandler, public Doomed, private Deadline::Owner 
   Watch watch_;
   std::shared_ptr<ListenerShare> share_;
   Deadline deadline_;
+  int batch_ = 1;           // clients to be taken at once
+  uint64_t busy_turn_ = 0;  // of the loop, in which somebody waited last
   bool shared_;
   bool paused_ = false;
   bool full_ = false;  // as of the last look

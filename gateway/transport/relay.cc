@@ -206,7 +206,7 @@ Relay::Step Relay::move_spliced(Direction& d, size_t& budget) {
         d.to->count_sent(static_cast<uint64_t>(count));
         moved = true;
       } else if (count < 0 && errno == EAGAIN) {
-        d.to->watch().writable = false;
+        if (!d.to->await_room()) return Step::to_failed;
       } else if (count < 0 && splice_refused(errno)) {
         return copy_instead(d);
       } else if (count < 0 && errno != EINTR) {

@@ -38,8 +38,9 @@ void TransportDeleter::operator()(Transport* transport) const noexcept {
 Result<TransportPtr> Transport::make(IoContext& io, UniqueFd fd, bool connected) {
   int number = fd.get();
   TransportPtr transport(new Transport(io, std::move(fd)));
-  transport->watch_.readable = transport->watch_.writable = connected;
-  if (auto added = io.loop.poller().add(number, transport->watch_); !added) return added.error();
+  // What has arrived by now raises an event.
+  transport->watch_.writable = connected;
+  if (auto added = io.loop.poller().add(number, transport->watch_, !connected); !added) return added.error();
   return transport;
 }
 
@@ -341,16 +342,20 @@ bool Transport::send_vector(iovec* parts, size_t count, size_t total, size_t& se
     result = count == 1 ? ::send(fd_.get(), parts->iov_base, parts->iov_len, flags) : sendmsg(fd_.get(), &message, flags);
   } while (result < 0 && errno == EINTR);
   if (result < 0) {
-    if (errno == EAGAIN) {
-      watch_.writable = false;
-      return true;
-    }
+    if (errno == EAGAIN) return await_room();
     fail_write(errno, "send");
     return false;
   }
   sent = static_cast<size_t>(result);
   sent_ += sent;
-  if (sent < total) watch_.writable = false;
+  return sent == total || await_room();
+}
+
+bool Transport::await_room() noexcept {
+  if (auto told = io_->loop.poller().await_room(fd_.get(), watch_); !told) {
+    fail_write(told.error().sys, "epoll_ctl");
+    return false;
+  }
   return true;
 }
 

@@ -114,6 +114,8 @@ class Transport final : public Doomed {
   Watch& watch() noexcept { return watch_; }
   void count_received(uint64_t count) noexcept { received_ += count; }
   void count_sent(uint64_t count) noexcept { sent_ += count; }
+  // The socket took less than it was given: an event tells when it has room. False: error() tells.
+  bool await_room() noexcept;
   bool has_unread() const noexcept { return !stash_.empty(); }
 
  private:

@@ -18,7 +18,7 @@ LOG = "futex", 0, 1, "wakes the thread that writes the access log, which sleeps 
 
 # Per connection that is accepted. It has its options from the listening socket.
 ACCEPTED = [
-    ("accept", 1, 2, "the second finds the queue empty"),
+    ("accept", 1, 1, "and only where several came at once one more, which finds the queue empty"),
 ]
 # Per connection to a server.
 CONNECTED = [
@@ -47,9 +47,9 @@ ROWS = {
     "re-req": [*ONE_ROUND, LOG],
     "pass-req": ONE_ROUND,
     "pass-conn": [
-        ("wait", 10, 12, "client, hello, server connected, its flight, Finished, ticket, request, answer, two ends; and for the "
-                         "room to write that an accepted socket has, and one whose FIN was sent"),
-        ("receive", 8, 9, "six messages, two ends; and the look at a socket that was just accepted"),
+        ("wait", 10, 11, "client, hello, server connected, its flight, Finished, ticket, request, answer, two ends; and for the "
+                         "room to write after a FIN was sent"),
+        ("receive", 8, 8, "six messages, two ends"),
         ("send", 6, 6, ""),
         ("epoll_ctl", 2, 2, "two sockets"),
         ("shutdown", 1, 1, "the end that comes first goes on to the other side; the second one is followed by close() in any case"),
@@ -58,7 +58,7 @@ ROWS = {
     ],
     "tcp-conn": [
         ("wait", 6, 7, "client, server connected, question, answer, two ends; and for the room to write after a FIN was sent"),
-        ("receive", 4, 5, "two messages, two ends; and the look at a socket that was just accepted"),
+        ("receive", 4, 4, "two messages, two ends"),
         ("send", 2, 2, ""),
         ("epoll_ctl", 2, 2, "two sockets"),
         ("shutdown", 1, 1, "as for pass-conn"),
@@ -66,8 +66,8 @@ ROWS = {
         *ACCEPTED, *CONNECTED, LOG,
     ],
     "edge-hs": [
-        ("wait", 6, 7, "client, hello, Finished, request, answer, end; and for the room to write that an accepted socket has"),
-        ("receive", 5, 6, "four messages, the end; and the look at a socket that was just accepted"),
+        ("wait", 6, 6, "client, hello, Finished, request, answer, end"),
+        ("receive", 5, 5, "four messages, the end"),
         ("send", 4, 5, "flight, tickets, request, answer; and a close_notify for a client that has left"),
         ("getpid", FORK_CHECKS, FORK_CHECKS, "OpenSSL's random numbers: has the process forked?"),
         ("epoll_ctl", 1, 1, ""),

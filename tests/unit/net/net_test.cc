@@ -169,7 +169,7 @@ TEST_CASE("poller: edges set latches, for data, room, half-close, close and rese
   Counting seen;
   Watch watch;
   watch.handler = &seen;
-  REQUIRE(poller.add(pair.near.get(), watch));
+  REQUIRE(poller.add(pair.near.get(), watch, true));
   CHECK(events(poller) == 1);  // writable from the start
   CHECK(watch.writable);
   CHECK_FALSE(watch.readable);
@@ -200,6 +200,41 @@ TEST_CASE("poller: edges set latches, for data, room, half-close, close and rese
   CHECK(events(poller) == 0);
 }
 
+TEST_CASE("poller: room is told of only to a socket that had none") {
+  Poller poller;
+  Pair pair;
+  Counting seen;
+  Watch watch;
+  watch.handler = &seen;
+  watch.writable = true;
+  REQUIRE(poller.add(pair.near.get(), watch, false));
+  CHECK(events(poller) == 0);
+
+  std::string much(64 * 1024, 'x');
+  while (::send(pair.near.get(), much.data(), much.size(), MSG_DONTWAIT) > 0) {}
+  REQUIRE(poller.await_room(pair.near.get(), watch));
+  CHECK_FALSE(watch.writable);
+  CHECK(events(poller) == 0);
+  while (::recv(pair.far.get(), much.data(), much.size(), MSG_DONTWAIT) > 0) {}
+  CHECK(events(poller) == 1);
+  CHECK(watch.writable);
+
+  SECTION("room that came before it was asked for is told of as well") {
+    Pair other;
+    Watch late;
+    late.handler = &seen;
+    REQUIRE(poller.add(other.near.get(), late, false));
+    REQUIRE(poller.await_room(other.near.get(), late));
+    CHECK(events(poller) == 1);
+    CHECK(late.writable);
+  }
+  SECTION("and data still is") {
+    REQUIRE(::write(pair.far.get(), "x", 1) == 1);
+    CHECK(events(poller) == 1);
+    CHECK(watch.readable);
+  }
+}
+
 TEST_CASE("poller: a level is told again and again, until it is removed") {
   Poller poller;
   Pair pair;
@@ -213,7 +248,7 @@ TEST_CASE("poller: a level is told again and again, until it is removed") {
   poller.remove(pair.near.get());
   CHECK(events(poller) == 0);
   CHECK(seen.count == 2);
-  CHECK_FALSE(poller.add(-1, watch));
+  CHECK_FALSE(poller.add(-1, watch, true));
 }
 
 TEST_CASE("sockets: listening, connecting, accepting") {
