@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/block_cache.h"
 #include "base/text.h"
 
 namespace sallyport::http {
@@ -53,9 +54,14 @@ nghttp2_session* H2Callbacks::open_session(H2Session& session) {
   }();
   const nghttp2_option* const options = session_options();
   if (callbacks == nullptr || options == nullptr) return nullptr;
+  nghttp2_mem memory{nullptr, [](size_t size, void*) { return take_block(size); },
+                     [](void* block, void*) { give_block(block); },
+                     [](size_t count, size_t size, void*) { return take_zeroed_block(count, size); },
+                     [](void* block, size_t size, void*) { return resize_block(block, size); }};
+  nghttp2_mem* const kept = kKeepsBlocks ? &memory : nullptr;  // it copies what is in there
   nghttp2_session* made = nullptr;
-  const int answer = session.server() ? nghttp2_session_server_new2(&made, callbacks, &session, options)
-                                      : nghttp2_session_client_new2(&made, callbacks, &session, options);
+  const int answer = session.server() ? nghttp2_session_server_new3(&made, callbacks, &session, options, kept)
+                                      : nghttp2_session_client_new3(&made, callbacks, &session, options, kept);
   return answer == 0 ? made : nullptr;
 }
 

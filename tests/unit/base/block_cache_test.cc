@@ -1,4 +1,4 @@
-#include "transport/tls_memory.h"
+#include "base/block_cache.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 using namespace sallyport;
 
-TEST_CASE("tls memory: blocks of every size are whole, aligned, and keep what is in them") {
+TEST_CASE("block cache: blocks of every size are whole, aligned, and keep what is in them") {
   std::vector<std::pair<unsigned char*, size_t>> blocks;
   for (int round = 0; round < 3; ++round) {
     for (size_t size = 1; size < 40'000; size += size < 600 ? 1 : 777) {
@@ -31,7 +31,7 @@ TEST_CASE("tls memory: blocks of every size are whole, aligned, and keep what is
   give_block(nullptr);
 }
 
-TEST_CASE("tls memory: a resized block keeps its beginning") {
+TEST_CASE("block cache: a resized block keeps its beginning") {
   auto* block = static_cast<unsigned char*>(resize_block(nullptr, 10));
   std::memset(block, 7, 10);
   size_t whole = 10;
@@ -46,7 +46,7 @@ TEST_CASE("tls memory: a resized block keeps its beginning") {
   CHECK(resize_block(block, 0) == nullptr);
 }
 
-TEST_CASE("tls memory: what was given back last is taken first") {
+TEST_CASE("block cache: what was given back last is taken first") {
   for (size_t size : {40u, 1000u, 7608u, 16'704u}) {
     CAPTURE(size);
     void* block = take_block(size);
@@ -57,7 +57,7 @@ TEST_CASE("tls memory: what was given back last is taken first") {
   }
 }
 
-TEST_CASE("tls memory: a thread keeps no more than its share, and takes what others have taken") {
+TEST_CASE("block cache: a thread keeps no more than its share, and takes what others have taken") {
   std::vector<void*> blocks;
   for (int i = 0; i < 20'000; ++i) blocks.push_back(take_block(i % 2 == 0 ? 500 : 16'704));
   size_t kept = 0;
@@ -67,4 +67,15 @@ TEST_CASE("tls memory: a thread keeps no more than its share, and takes what oth
   }).join();
   CHECK(kept > 1024 * 1024);
   CHECK(kept <= 1024 * 1024 + 32 * 18 * 1024);
+}
+
+TEST_CASE("block cache: a zeroed block is zero though it was used before, and is refused where its size overflows") {
+  void* used = take_block(300);
+  std::memset(used, 0xff, 300);
+  give_block(used);
+  auto* zeroed = static_cast<unsigned char*>(take_zeroed_block(3, 100));
+  REQUIRE(zeroed != nullptr);
+  CHECK(std::all_of(zeroed, zeroed + 300, [](unsigned char byte) { return byte == 0; }));
+  give_block(zeroed);
+  CHECK(take_zeroed_block(SIZE_MAX / 2, 3) == nullptr);
 }

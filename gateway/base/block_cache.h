@@ -1,0 +1,25 @@
+// Memory for libraries that ask for many small blocks and give most of them back: OpenSSL takes about a thousand for a
+// handshake and borrows a buffer of 17 KiB for each record, nghttp2 takes seven for a stream. That is more than the C
+// library keeps at hand for a thread. What is given back is kept here for the next time, by thread and size, within bounds.
+#pragma once
+#include <cstddef>
+
+namespace sallyport {
+
+// False where a sanitizer wants to see every block of its own: libraries are then left to the C library.
+inline constexpr bool kKeepsBlocks =
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    false;
+#else
+    true;
+#endif
+
+// As malloc(), realloc() and free(). Any thread; a block may be given back by another than took it.
+void* take_block(size_t size) noexcept;  // null for 0, and when there is no memory
+void* take_zeroed_block(size_t count, size_t size) noexcept;  // as calloc()
+void* resize_block(void* memory, size_t size) noexcept;
+void give_block(void* memory) noexcept;
+// Bytes that this thread keeps.
+size_t kept_bytes() noexcept;
+
+}  // namespace sallyport
