@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "crypt.h"
 #include "redirect.h"
 #include "relay.h"
 #include "tls.h"
