@@ -3,6 +3,7 @@ import dataclasses
 import json
 import os
 import sys
+import types
 import xml.etree.ElementTree
 
 import pytest
@@ -10,7 +11,8 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 
-from harness import chart, load, probe, report, runner, scenarios  # noqa: E402
+from harness import chart, job, load, probe, report, runner, scenarios  # noqa: E402
+from harness.peers import floor  # noqa: E402
 from harness.procs import BenchError  # noqa: E402
 
 H2LOAD = """starting benchmark...
@@ -108,6 +110,21 @@ def test_a_floor_is_no_peer():
         [["tcp-bulk", "floor"], ["tcp-bulk", "floor-splice"]]
     facts = json.loads(results(everyone)) | {"samples": [dataclasses.asdict(one) for one in some]}
     assert chart.bar(chart.load(json.dumps(facts)), SCENARIOS["tcp-bulk"], programs("haproxy")[0]).floor == 0.35
+
+
+@pytest.mark.parametrize("kind, scenario, port, expected", [
+    (floor.COPY, "tcp-conn", "tcp", "tcp {} 1"),
+    (floor.COPY, "pass-req", "https", "tcp {} 2"),
+    (floor.SPLICE, "pass-bulk", "https", "tcp {} 2 --splice"),
+    (floor.COPY, "edge-hs", "https", "tls {} 1 chain key"),
+    (floor.COPY, "idle-pass", "https", "tcp {} 2"),
+    (floor.COPY, "idle-edge", "https", "tls {} 1 chain key --release"),
+])
+def test_a_floor_is_told_one_thing_to_do(tmp_path, kind, scenario, port, expected):
+    one = job.Job("front", str(tmp_path), types.SimpleNamespace(chain="chain", key="key"), types.SimpleNamespace(plain=1, tls=2),
+                  scenario=scenario)
+    assert kind.configure(one, "floor") == (["floor", *expected.format(getattr(one, port)).split()], {})
+    assert scenario not in kind.LACKS
 
 
 def test_a_version_that_is_no_number_is_not_the_newest():

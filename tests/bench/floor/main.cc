@@ -20,9 +20,9 @@ uint16_t port_of(const char* text) { return static_cast<uint16_t>(std::atoi(text
 
 int usage() {
   std::fputs(
-      "bench_floor tcp PORT TO [--splice]   each connection to 127.0.0.1:TO\n"
-      "bench_floor tls PORT TO CHAIN KEY    TLS from clients, none to the server\n"
-      "bench_floor redirect PORT LOCATION   a 301 to LOCATION for each head\n",
+      "bench_floor tcp PORT TO [--splice]               each connection to 127.0.0.1:TO\n"
+      "bench_floor tls PORT TO CHAIN KEY [--release]    TLS from clients, none to the server\n"
+      "bench_floor redirect PORT LOCATION               a 301 to LOCATION for each head\n",
       stderr);
   return 2;
 }
@@ -37,15 +37,17 @@ int main(int argc, char** argv) {
   setrlimit(RLIMIT_NOFILE, &files);
 
   std::string_view what = argc > 1 ? argv[1] : "";
-  bool splice = argc == 5 && std::string_view(argv[4]) == "--splice";
+  std::string_view last = argv[argc - 1];
+  bool splice = argc == 5 && last == "--splice";
+  bool release = argc == 7 && last == "--release";
   Loop loop;
   // A relay belongs to the loop, which it leaves by itself.
   if (what == "tcp" && (argc == 4 || splice)) {
     loop.listen(port_of(argv[2]), [&loop, to = port_of(argv[3]), make = splice ? make_splice : make_copy](int client) {
       new Relay(loop, client, dial(to), make(), make());
     });
-  } else if (what == "tls" && argc == 6) {
-    SSL_CTX* context = tls_context(argv[4], argv[5]);
+  } else if (what == "tls" && (argc == 6 || release)) {
+    SSL_CTX* context = tls_context(argv[4], argv[5], release);
     if (!context) return 1;
     loop.listen(port_of(argv[2]), [&loop, to = port_of(argv[3]), context](int client) {
       auto [up, down] = make_tls(context);

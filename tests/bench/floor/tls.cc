@@ -44,21 +44,23 @@ int bio_create(BIO* bio) {
   return 1;
 }
 
-BIO* new_bio() {
-  static BIO_METHOD* const method = [] {
+/// One for all: it holds nothing of any connection.
+BIO* the_bio() {
+  static BIO* const bio = [] {
     BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "floor");
     BIO_meth_set_read(made, bio_read);
     BIO_meth_set_write(made, bio_write);
     BIO_meth_set_ctrl(made, bio_control);
     BIO_meth_set_create(made, bio_create);
-    return made;
+    return BIO_new(made);
   }();
-  return BIO_new(method);
+  BIO_up_ref(bio);
+  return bio;
 }
 
 }  // namespace
 
-SSL_CTX* tls_context(const char* chain, const char* key) {
+SSL_CTX* tls_context(const char* chain, const char* key, bool release) {
   SSL_CTX* context = SSL_CTX_new(TLS_server_method());
   if (SSL_CTX_use_certificate_chain_file(context, chain) != 1 ||
       SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1 ||
@@ -69,7 +71,7 @@ SSL_CTX* tls_context(const char* chain, const char* key) {
     return nullptr;
   }
   SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-  SSL_CTX_set_mode(context, SSL_MODE_NO_AUTO_CHAIN);
+  SSL_CTX_set_mode(context, SSL_MODE_NO_AUTO_CHAIN | (release ? SSL_MODE_RELEASE_BUFFERS : 0));
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(context, 1);
   encrypted.reserve(2 * Tls::kMost);
@@ -77,7 +79,7 @@ SSL_CTX* tls_context(const char* chain, const char* key) {
 }
 
 Tls::Tls(SSL_CTX* context) : ssl_(SSL_new(context)) {
-  BIO* bio = new_bio();
+  BIO* bio = the_bio();
   SSL_set_bio(ssl_, bio, bio);
   SSL_set_accept_state(ssl_);
 }

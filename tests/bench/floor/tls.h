@@ -7,8 +7,9 @@
 
 namespace bench_floor {
 
-/// A server's context, with the cipher and the groups of the measurements.
-SSL_CTX* tls_context(const char* chain, const char* key);
+/// A server's context, with the cipher and the groups of the measurements. `release`: OpenSSL gives its buffers back
+/// after each use, which takes time and leaves an idle connection small.
+SSL_CTX* tls_context(const char* chain, const char* key, bool release);
 
 /// One client's TLS. It holds what that client does not take yet; all other bytes are in the thread's buffers, so that
 /// what one call left there is to be used before another connection's call.
