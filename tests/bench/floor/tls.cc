@@ -44,6 +44,13 @@ int bio_create(BIO* bio) {
   return 1;
 }
 
+/// A connection that failed leaves nothing for the next one: neither its errors nor its alert.
+bool forget() {
+  ERR_clear_error();
+  encrypted.clear();
+  return false;
+}
+
 /// One for all: it holds nothing of any connection.
 BIO* the_bio() {
   static BIO* const bio = [] {
@@ -87,20 +94,27 @@ Tls::Tls(SSL_CTX* context) : ssl_(SSL_new(context)) {
 bool Tls::decrypt(std::string_view bytes, std::string_view& text, bool& closed) {
   incoming = bytes;
   size_t size = 0;
-  for (int got; (got = SSL_read(ssl_, decrypted.data() + size, static_cast<int>(decrypted.size() - size))) > 0;)
-    size += static_cast<size_t>(got);
-  int why = SSL_get_error(ssl_, -1);
-  closed = closed || (SSL_get_shutdown(ssl_) & SSL_RECEIVED_SHUTDOWN) != 0;
+  bool end = false;
+  // Not once more when all was read: that is a call for nothing.
+  while (!end && (!incoming.empty() || SSL_pending(ssl_) > 0)) {
+    int got = SSL_read(ssl_, decrypted.data() + size, static_cast<int>(decrypted.size() - size));
+    if (got > 0) {
+      size += static_cast<size_t>(got);
+      continue;
+    }
+    int why = SSL_get_error(ssl_, got);
+    end = (SSL_get_shutdown(ssl_) & SSL_RECEIVED_SHUTDOWN) != 0;
+    if (why != SSL_ERROR_SSL && (end || why == SSL_ERROR_WANT_READ)) continue;
+    return forget();
+  }
+  closed = closed || end;
   text = {decrypted.data(), size};
-  if (why != SSL_ERROR_SSL && (closed || why == SSL_ERROR_WANT_READ)) return true;
-  ERR_clear_error();
-  return false;
+  return true;
 }
 
 bool Tls::encrypt(std::string_view text) {
   if (SSL_write(ssl_, text.data(), static_cast<int>(text.size())) == static_cast<int>(text.size())) return true;
-  ERR_clear_error();
-  return false;
+  return forget();
 }
 
 bool Tls::flush(int client, bool last) {
