@@ -1,5 +1,6 @@
 """The judgements of the harness, on samples that are made up: nothing is started here."""
 import dataclasses
+import hashlib
 import json
 import os
 import sys
@@ -234,6 +235,16 @@ def test_answers_are_read_whole():
     for broken in ((head + b"abc",), (head[:30],), (b"SSH-2.0-x\r\n\r\n",), (b"HTTP/1.1 200\r\nContent-Length: x\r\n\r\n",)):
         with pytest.raises(BenchError):
             probe.exchange(Answer(*broken), "h", "/")
+
+
+def test_answers_over_http2_are_the_bytes_of_the_body(tmp_path, monkeypatch):
+    client = tmp_path / "nghttp"
+    client.write_text("#!/bin/sh\nprintf body\n")
+    client.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    probe.expect_h2_body(types.SimpleNamespace(sums={"1k": hashlib.sha256(b"body").hexdigest()}), 1, "h", "1k")
+    with pytest.raises(BenchError, match="4 bytes that are not /1k"):
+        probe.expect_h2_body(types.SimpleNamespace(sums={"1k": hashlib.sha256(b"bodx").hexdigest()}), 1, "h", "1k")
 
 
 def results(labels=PACKAGED, spoil=()):

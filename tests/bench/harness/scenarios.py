@@ -71,7 +71,9 @@ def tcp(body, **options):
 
 
 def h2(name, **options):
-    return {**tls(name), "drive": lambda run, seconds: run.load.h2load(run.job.https, host(name), "/1k", seconds, **options)}
+    return {"drive": lambda run, seconds: run.load.h2load(run.job.https, host(name), "/1k", seconds, **options),
+            "check": lambda run: probe.expect_h2_body(run.material, run.job.https, host(name), "1k"),
+            "size": SIZES["1k"]}
 
 
 def handshakes(name, resumed):
