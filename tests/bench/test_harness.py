@@ -106,7 +106,7 @@ def test_a_floor_is_no_peer():
     everyone = (*PACKAGED, "floor", "floor-splice")
     assert verdict("tcp-conn", everyone, sallyport=[5], haproxy=[10], nginx=[10], floor=[1]) == "met: 0.50 of 0.95 × best"
     some = samples("tcp-bulk", sallyport=[5, 6], haproxy=[10, 10], nginx=[8, 8], floor=[4, 3], floor_splice=[6, 6])
-    text = report.table([SCENARIOS["tcp-bulk"], SCENARIOS["edge-h2"]], programs(*everyone), some)
+    text = report.table([SCENARIOS["tcp-bulk"], SCENARIOS["edge-upload"]], programs(*everyone), some)
     assert [row[:2] for row in map(cells, text.split("\n")[2:]) if row[1].startswith("floor")] == \
         [["tcp-bulk", "floor"], ["tcp-bulk", "floor-splice"]]
     facts = json.loads(results(everyone)) | {"samples": [dataclasses.asdict(one) for one in some]}
@@ -118,6 +118,7 @@ def test_a_floor_is_no_peer():
     (floor.COPY, "pass-req", "https", "tcp {} 2"),
     (floor.SPLICE, "pass-bulk", "https", "tcp {} 2 --splice"),
     (floor.COPY, "edge-hs", "https", "tls {} 1 chain key"),
+    (floor.COPY, "edge-h2", "https", "h2 {} 1 chain key"),
     (floor.COPY, "idle-pass", "https", "tcp {} 2"),
     (floor.COPY, "idle-edge", "https", "tls {} 1 chain key --release"),
 ])

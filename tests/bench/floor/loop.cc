@@ -59,6 +59,8 @@ void Loop::run() {
       const epoll_event& event = events[static_cast<size_t>(i)];
       static_cast<Watcher*>(event.data.ptr)->ready(event.events);
     }
+    for (Gatherer* gatherer : gathering_) gatherer->turn_ends();
+    gathering_.clear();
     retired_.clear();
   }
 }

@@ -14,6 +14,13 @@ class Watcher {
   virtual void ready(uint32_t events) = 0;
 };
 
+/// Does what is cheaper once for all events of a turn than once for each.
+class Gatherer {
+ public:
+  virtual ~Gatherer() = default;
+  virtual void turn_ends() = 0;
+};
+
 /// Lives until retired; then until the events that were fetched with its last one are through.
 class Session {
  public:
@@ -41,6 +48,8 @@ class Loop {
     watchers_.push_back(std::make_unique<Listener>(fd, accepted));
     watch(fd, watchers_.back().get());
   }
+  /// Calls it once, after the events of this turn.
+  void at_turn_end(Gatherer* gatherer) { gathering_.push_back(gatherer); }
   void retire(Session* session) { retired_.emplace_back(session); }
   [[noreturn]] void run();
 
@@ -50,6 +59,7 @@ class Loop {
 
   int epoll_;
   std::vector<std::unique_ptr<Watcher>> watchers_;
+  std::vector<Gatherer*> gathering_;
   std::vector<std::unique_ptr<Session>> retired_;
 };
 

@@ -1,10 +1,11 @@
-"""No proxy at all: floor/ takes bytes from one side to the other and looks at none of them. What it costs is the kernel's and
-OpenSSL's part of the others' figures; what it holds of an idle connection is OpenSSL's. With `run --floor`."""
+"""No proxy at all: floor/ takes bytes from one side to the other and looks at none of them, but for HTTP/2, where it looks for the
+path and the length. What it costs is the kernel's, OpenSSL's and nghttp2's part of the others' figures; what it holds of an idle
+connection is OpenSSL's. With `run --floor`."""
 from .. import scenarios
 from ..material import host
 
 COPIES = ("redirect", "tcp-conn", "tcp-bulk", "pass-conn", "pass-req", "pass-bulk", "edge-req", "edge-100k", "edge-hs", "edge-bulk",
-          "idle-pass", "idle-edge")
+          "edge-h2", "idle-pass", "idle-edge")
 SPLICES = ("tcp-bulk", "pass-bulk")
 
 
@@ -22,9 +23,10 @@ class Floor:
         if job.scenario == "redirect":
             return [binary, "redirect", str(job.http), f"https://{host('edge')}/1k"], {}
         if job.scenario.startswith("edge-") or job.scenario == "idle-edge":
+            what = "h2" if job.scenario == "edge-h2" else "tls"
             # Buffers that are given back save memory and cost time; each floor is the least of what is measured.
             release = ["--release"] if job.scenario == "idle-edge" else []
-            return [binary, "tls", str(job.https), str(servers.plain), job.material.chain, job.material.key, *release], {}
+            return [binary, what, str(job.https), str(servers.plain), job.material.chain, job.material.key, *release], {}
         ports = (job.tcp, servers.plain) if job.scenario.startswith("tcp-") else (job.https, servers.tls)
         return [binary, "tcp", *map(str, ports), *self.options], {}
 
