@@ -209,9 +209,10 @@ std::string Listeners::unknown(std::string_view name) const {
                 quote(name));
 }
 
-std::vector<Listener> Listeners::take(const std::vector<Service>& services) {
+std::vector<Listener> Listeners::take(std::span<const Service> services, std::span<const Service> kept) {
   std::set<std::string_view> named;
-  for (const Service& service : services) named.insert(service.listeners.begin(), service.listeners.end());
+  for (const std::span<const Service> some : {services, kept})
+    for (const Service& service : some) named.insert(service.listeners.begin(), service.listeners.end());
   std::vector<Listener> out;
   for (Listener& listener : all_) {
     const bool on_demand = listener.inline_bind || (listener.name == "ssh" && !ssh_written_);

@@ -1,6 +1,7 @@
 // The listeners a service can name: the built-in http, https and ssh, the user's, and the inline binds met so far.
 #pragma once
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,7 +25,7 @@ class Listeners {
   // For an unknown name: the message and the nearest right word.
   std::string unknown(std::string_view name) const;
   // Those that are on and needed: the user's always, ssh and inline ones when a service names them.
-  std::vector<Listener> take(const std::vector<Service>& services);
+  std::vector<Listener> take(std::span<const Service> services, std::span<const Service> kept);
 
  private:
   void read_one(Reader& reader, const YamlNode& key, const YamlNode& value);

@@ -1,6 +1,7 @@
 #include "config/load.h"
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <set>
 
@@ -184,6 +185,7 @@ class Loader {
   }
 
   void settle_routes() {
+    config_.services.reserve(services_.size());
     for (Read& read : services_) {
       if (read.out) continue;
       if (read.parsed.faulty) {
@@ -192,26 +194,28 @@ class Loader {
       }
       config_.services.push_back(std::move(read.parsed.service));
     }
+    services_.clear();
     for (const Service& service : config_.services) left_out_.erase(service.name);
     for (const Service& service : serving_)
       if (left_out_.count(service.name) > 0) config_.kept.push_back(service);
     const std::vector<bool> lost =
         settle_claims(config_.services, previous_ != nullptr ? &serving_ : nullptr, config_.kept, report_);
-    std::vector<Service> remaining;
+    size_t remaining = 0;
     for (size_t i = 0; i < config_.services.size(); ++i) {
-      if (lost[i])
-        left_out_.insert(config_.services[i].name);
-      else
-        remaining.push_back(std::move(config_.services[i]));
+      Service& service = config_.services[i];
+      if (lost[i]) {
+        left_out_.insert(service.name);
+        continue;
+      }
+      if (remaining != i) config_.services[remaining] = std::move(service);
+      ++remaining;
     }
-    config_.services = std::move(remaining);
+    config_.services.resize(remaining);
   }
 
   // What a kept service listens on stays, also when it was there for that service alone.
   void take_listeners(Listeners& listeners) {
-    std::vector<Service> all = config_.services;
-    all.insert(all.end(), config_.kept.begin(), config_.kept.end());
-    config_.listeners = listeners.take(all);
+    config_.listeners = listeners.take(config_.services, config_.kept);
     if (previous_ == nullptr) return;
     for (const Service& service : config_.kept) {
       for (const std::string& name : service.listeners) {
@@ -226,7 +230,7 @@ class Loader {
   Config config_;
   Report report_;
   std::vector<Service> serving_;
-  std::vector<Read> services_;
+  std::deque<Read> services_;  // others point at what is in it
   std::set<std::string> left_out_;
   std::unique_ptr<Source> last_good_;
   std::vector<std::unique_ptr<Yaml>> yaml_;

@@ -90,7 +90,8 @@ class Builder {
   }
 
   void build_services() {
-    std::vector<config::Service> good;
+    // There may be a hundred thousand: those that are good stay where they are, or move up.
+    size_t good = 0;
     size_t index = 0;
     for (config::Service& wanted : config().services) {
       auto service = std::make_unique<Service>();
@@ -108,10 +109,11 @@ class Builder {
         continue;
       }
       if (service->upstream) ++index;
-      good.push_back(wanted);
+      if (&config().services[good] != &wanted) config().services[good] = std::move(wanted);
+      ++good;
       snapshot_.services.push_back(std::move(service));
     }
-    config().services = std::move(good);
+    config().services.resize(good);
   }
 
   // Makes everything the service's TLS needs, so that what is wrong with it is known before any route is.
