@@ -5,7 +5,7 @@ from .. import scenarios
 from ..material import host
 
 COPIES = ("redirect", "tcp-conn", "tcp-bulk", "pass-conn", "pass-req", "pass-bulk", "edge-req", "edge-100k", "edge-hs", "edge-bulk",
-          "edge-h2", "idle-pass", "idle-edge")
+          "edge-h2", "latency", "latency-bulk", "idle-pass", "idle-edge")
 SPLICES = ("tcp-bulk", "pass-bulk")
 
 
@@ -22,7 +22,7 @@ class Floor:
         servers = job.servers
         if job.scenario == "redirect":
             return [binary, "redirect", str(job.http), f"https://{host('edge')}/1k"], {}
-        if job.scenario.startswith("edge-") or job.scenario == "idle-edge":
+        if job.scenario.startswith(("edge-", "latency")) or job.scenario == "idle-edge":
             what = "h2" if job.scenario == "edge-h2" else "tls"
             # Buffers that are given back save memory and cost time; each floor is the least of what is measured.
             release = ["--release"] if job.scenario == "idle-edge" else []
