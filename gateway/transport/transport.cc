@@ -140,7 +140,7 @@ Transport::Handshake Transport::handshake() {
   }
   if (read_sys_ != 0) {
     error_ = Error::from_errno(read_sys_, Side::client, Retry::no, "TLS handshake");
-  } else if (eof_) {
+  } else if (cut_short()) {
     error_ = Error{Kind::cut, Side::client, Retry::no, 0, "closed during the TLS handshake", {}};
   } else {
     tls_failure_ = tls_failure_reason(ssl_.get());
@@ -149,6 +149,12 @@ Transport::Handshake Transport::handshake() {
   clear_tls_errors();
   read_failed_ = true;
   return Handshake::failed;
+}
+
+// What OpenSSL has failed at is the end of what came, not something in it: an alert, or an answer in the clear, often
+// comes together with the FIN.
+bool Transport::cut_short() const noexcept {
+  return eof_ && std::string_view(tls_failure_reason(ssl_.get())) == "cut";
 }
 
 bool Transport::can_read() const noexcept {
@@ -223,7 +229,7 @@ Transport::Read Transport::read_tls() {
     } else if (read_sys_ != 0) {
       error_ = Error::from_errno(read_sys_, Side::internal, Retry::no, "recv");
       outcome = Read::failed;
-    } else if (eof_) {
+    } else if (cut_short()) {
       error_ = Error{Kind::cut, Side::internal, Retry::no, 0, "closed without close_notify", {}};
       outcome = Read::failed;
     } else {

@@ -129,6 +129,7 @@ class Transport final : public Doomed {
   Read read_tls();
   ssize_t receive(uint8_t* into, size_t size);  // recv, latches kept
   void keep_unused_cipher();
+  bool cut_short() const noexcept;
   void write_tls(Bytes bytes);
   void send_now(Bytes bytes);
   bool send_vector(iovec* parts, size_t count, size_t total, size_t& sent);

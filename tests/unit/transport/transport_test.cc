@@ -378,4 +378,27 @@ TEST_CASE("tls transport: a handshake that cannot be says why, and its alert goe
   }
 }
 
+TEST_CASE("tls transport: what came together with the end says why, not the end") {
+  struct Row {
+    std::string_view answer;  // to a ClientHello, with a FIN behind it
+    const char* failure;
+  };
+  for (const Row& row : {Row{"HTTP/1.1 400 Bad Request\r\n\r\n", "not_tls"},
+                         Row{std::string_view("\x15\x03\x03\x00\x02\x02\x28", 7), "peer_alert"}, Row{"", ""}}) {
+    CAPTURE(row.answer);
+    IoWorld world;
+    FdPair fds = tcp_pair();
+    TransportPtr client = world.transport(std::move(fds.ours));
+    UpstreamSessions sessions;
+    REQUIRE(client->connect_tls(*tls_world().client, "a.example.tld", true, sessions, "x"));
+    REQUIRE(client->handshake() == Transport::Handshake::again);
+    REQUIRE(::send(fds.theirs.get(), row.answer.data(), row.answer.size(), 0) == static_cast<ssize_t>(row.answer.size()));
+    ::shutdown(fds.theirs.get(), SHUT_WR);
+    REQUIRE(world.until([&] { return client->hangup(); }));
+    CHECK(client->handshake() == Transport::Handshake::failed);
+    CHECK(client->error().kind == (row.answer.empty() ? Kind::cut : Kind::tls));
+    if (*row.failure != '\0') CHECK(std::string(client->tls_failure()) == row.failure);
+  }
+}
+
 }  // namespace sallyport
