@@ -85,6 +85,8 @@ class Flow : public IoHandler {
   virtual void start() = 0;
   // Nothing new any more: an idle flow ends, a busy one ends when it is done. May be called more than once.
   virtual void drain() = 0;
+  // A server whose sessions end when it goes down (health.on_down: close) did: what is carried to it ends now.
+  virtual void server_down(const Endpoint&) {}
   // The drain time is over: log and end now.
   virtual void abort() = 0;
 

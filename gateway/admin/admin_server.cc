@@ -183,7 +183,14 @@ AdminServer::Answer AdminServer::answer(const std::string& method, const std::st
   if (path == "/metrics") {
     std::vector<const Counters*> counters;
     for (const auto& worker : control_.workers()) counters.push_back(&worker->counters());
-    return {200, "text/plain; version=0.0.4; charset=utf-8", export_metrics(counters, log::dropped())};
+    std::vector<ServerState> servers;
+    for (const auto& service : control_.snapshot().services) {
+      if (!service->upstream) continue;
+      for (const auto& endpoint : service->upstream->endpoints)
+        if (endpoint->has_address() || endpoint->place() == Endpoint::kNoPlace)
+          servers.push_back({service->config.name, endpoint->label(), endpoint->health.usable()});
+    }
+    return {200, "text/plain; version=0.0.4; charset=utf-8", export_metrics(counters, log::dropped(), servers)};
   }
   return {404, "text/plain; charset=utf-8", "there is /health and /metrics\n"};
 }

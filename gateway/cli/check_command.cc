@@ -1,6 +1,8 @@
 #include <cstdio>
 #include <map>
 #include <memory>
+#include <string>
+#include <utility>
 
 #include "base/format.h"
 #include "cli/commands.h"
@@ -12,12 +14,13 @@ namespace sallyport {
 namespace {
 
 void warn_of_names(const Snapshot& snapshot, std::vector<config::Fault>& faults) {
-  std::map<std::string, bool> known;
+  std::map<std::pair<bool, std::string>, bool> known;  // by name, and whether its SRV records were asked for
   for (const auto& service : snapshot.services)
     for (const config::Server& server : service->config.servers) {
       if (server.host.empty() || !server.unix_path.empty() || Address::parse_ip(server.host, 0)) continue;
-      auto [it, fresh] = known.try_emplace(server.host, false);
-      if (fresh) it->second = resolve_now(server.host, server.port).ok();
+      const bool srv = service->config.resolve == config::Resolve::srv;
+      auto [it, fresh] = known.try_emplace({srv, server.host}, false);
+      if (fresh) it->second = srv ? resolve_srv_now(server.host).ok() : resolve_now(server.host, server.port).ok();
       if (it->second) continue;
       config::Fault fault;
       fault.severity = config::Severity::warning;

@@ -61,6 +61,11 @@ int command_line(int argc, char** argv) {
     code = run_certs_issue(certs);
   });
 
+  std::string preset;
+  auto* presets = app.add_subcommand("preset", "known-good values for a known server: which there are, or one of them");
+  presets->add_option("name", preset, "the one to print");
+  presets->callback([&] { code = preset_command(preset); });
+
   DemoOptions demo;
   const CLI::Range unprivileged(1024, 65535);
   auto* demonstrate =

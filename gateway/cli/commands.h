@@ -11,5 +11,7 @@ int run_command(const std::filesystem::path& directory);
 int check_command(const std::filesystem::path& directory);
 // Asks a running gateway: 0 while it serves, 1 otherwise. socket: empty, to find it through the configuration.
 int health_command(const std::filesystem::path& directory, const std::string& socket);
+// Prints what a preset stands for, or which there are if the name is empty. 1 if there is none of that name.
+int preset_command(const std::string& name);
 
 }  // namespace sallyport

@@ -24,7 +24,10 @@ class Print {
   Print& operator<<(const std::pair<std::string, std::string>& header) {
     return *this << header.first << header.second;
   }
-  Print& operator<<(const Server& s) { return *this << s.host << s.port << s.unix_path << s.name << s.weight; }
+  Print& operator<<(const Server& s) {
+    return *this << s.host << s.port << s.unix_path << s.name << s.weight << s.backup << s.max_connections;
+  }
+  Print& operator<<(const std::pair<uint16_t, uint16_t>& range) { return *this << range.first << range.second; }
   template <class T>
   Print& operator<<(const std::vector<T>& list) {
     *this << list.size();
@@ -46,7 +49,13 @@ std::string fingerprint_of(const Service& s) {
   const ServerTls& tls = s.server_tls;
   print << tls.enabled << tls.verify << tls.ca << tls.name << tls.client_certificate << tls.protocol
         << s.server_protocol;
-  print << s.balance << s.retries << s.proxy_protocol;
+  print << s.balance << s.slow_start << s.retries << s.proxy_protocol << s.transparent << s.resolve;
+  print << s.sticky.by << s.sticky.expire << s.sticky.size << s.sticky.ipv6_prefix << s.sticky.cookie;
+  print << s.queue.size << s.queue.timeout << s.retry_on.connect << s.retry_on.reset << s.retry_on.statuses;
+  const Health& h = s.health;
+  print << h.type << h.interval << h.timeout << h.fall << h.rise << h.port << h.method << h.path << h.host << h.expect;
+  print << h.body << h.verify.has_value() << h.verify.value_or(Verify::none) << h.user << h.password;
+  print << h.passive_failures << h.passive_window << h.close_on_down;
   const Timeouts& t = s.timeouts;
   print << t.connect << t.handshake << t.request << t.keep_alive << t.client << t.server << t.tunnel;
   print << s.request_headers.set << s.request_headers.add << s.request_headers.remove;

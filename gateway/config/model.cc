@@ -19,6 +19,23 @@ const char* name_of(Mode mode) noexcept {
   return "";
 }
 
+const char* name_of(Health::Type type) noexcept {
+  switch (type) {
+    case Health::Type::automatic: return "automatic";
+    case Health::Type::off: return "off";
+    case Health::Type::tcp: return "tcp";
+    case Health::Type::tls: return "tls";
+    case Health::Type::http: return "http";
+    case Health::Type::https: return "https";
+    case Health::Type::ssh: return "ssh";
+    case Health::Type::smtp: return "smtp";
+    case Health::Type::mysql: return "mysql";
+    case Health::Type::postgres: return "postgres";
+    case Health::Type::redis: return "redis";
+  }
+  return "";
+}
+
 std::string Fault::text() const {
   std::string out = at.file;
   if (at.line > 0) out += format(":{}:{}", at.line, at.column);

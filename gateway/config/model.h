@@ -73,12 +73,14 @@ struct Listener {
 };
 
 struct Server {
-  std::string text;       // as written: for logs
-  std::string host;       // a DNS name, or an IP literal; empty for unix
-  uint16_t port = 0;      // 0: the listener's (ssh and tcp only)
-  std::string unix_path;  // absolute
-  std::string name;       // default: text
-  uint32_t weight = 1;    // 0-256; 0: no new connections
+  std::string text;              // as written: for logs
+  std::string host;              // a DNS name, or an IP literal; empty for unix
+  uint16_t port = 0;             // 0: the listener's (ssh and tcp only)
+  std::string unix_path;         // absolute
+  std::string name;              // default: text
+  uint32_t weight = 1;           // 0-256; 0: no new connections
+  bool backup = false;           // only when no other is up
+  uint32_t max_connections = 0;  // 0: no limit
   Position at;
 };
 
@@ -99,7 +101,60 @@ struct ServerTls {
   }
 };
 
-enum class Balance : uint8_t { round_robin, least_connections, source_hash };
+enum class Balance : uint8_t { round_robin, least_connections, source_hash, uri_hash, random };
+
+// How a server is asked whether it can be used. Times are at least 100 ms.
+struct Health {
+  // automatic: tcp where there are several servers, off for one. Only in what `defaults` and files say; a complete
+  // Service has one of the others.
+  enum class Type : uint8_t { automatic, off, tcp, tls, http, https, ssh, smtp, mysql, postgres, redis };
+  Type type = Type::automatic;
+  Milliseconds interval{2'000};
+  Milliseconds timeout{5'000};
+  uint32_t fall = 3;  // failures in a row that take a server down
+  uint32_t rise = 2;  // successes in a row that bring it back
+  uint16_t port = 0;  // 0: the server's
+  std::string method = "GET";
+  std::string path = "/";
+  std::string host;                                   // Host and SNI; empty: the first exact host of the service
+  std::vector<std::pair<uint16_t, uint16_t>> expect;  // status ranges; empty: 200-399
+  std::string body;                                   // text that the answer must hold; empty: any
+  std::optional<Verify> verify;                       // unset: as server_tls for reencrypt, else none
+  std::string user;
+  std::string password;
+  uint32_t passive_failures = 0;  // 0: traffic takes no server out
+  Milliseconds passive_window{30'000};
+  bool close_on_down = false;  // sessions of a server that goes down are closed
+  Position at;
+  bool checks() const noexcept { return type != Type::off && type != Type::automatic; }
+};
+const char* name_of(Health::Type type) noexcept;
+
+// A client comes back to the server it had before.
+struct Sticky {
+  enum class By : uint8_t { nothing, source, cookie };
+  By by = By::nothing;
+  Milliseconds expire{30 * 60'000};  // after the last use
+  uint32_t size = 10'000;            // clients; the one that was not seen for longest makes room
+  uint32_t ipv6_prefix = 128;        // how much of an IPv6 address is the client
+  std::string cookie = "SRV";
+};
+
+// Those who wait for a server that has its max_connections.
+struct Queue {
+  uint32_t size = 100;
+  Milliseconds timeout{30'000};
+};
+
+// After what a request or a connection is tried on another server.
+struct RetryOn {
+  bool connect = true;
+  bool reset = false;
+  std::vector<uint16_t> statuses;
+};
+
+// What a DNS name of a server stands for: one server, a server each address, or what its SRV records say.
+enum class Resolve : uint8_t { first, all, srv };
 enum class PlainHttp : uint8_t { redirect, serve, refuse };
 enum class ProxyProtocol : uint8_t { off, v1, v2 };
 
@@ -158,8 +213,16 @@ struct Service {
   ServerTls server_tls;
   HttpProtocol server_protocol = HttpProtocol::http1;  // cleartext: http1 or h2; with server_tls that one's counts
   Balance balance = Balance::round_robin;
+  Milliseconds slow_start{0};
+  Sticky sticky;
+  Health health;
+  Queue queue;
   int retries = 3;
+  RetryOn retry_on;
+  Resolve resolve = Resolve::first;
   ProxyProtocol proxy_protocol = ProxyProtocol::off;
+  bool transparent = false;
+  std::string preset;  // its name; its values are in the rest
   Timeouts timeouts;
   HeaderEdits request_headers;
   HeaderEdits response_headers;

@@ -1,9 +1,11 @@
 #include "config/parse_service.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/format.h"
 #include "config/fingerprint.h"
+#include "config/presets.h"
 #include "config/service_parts.h"
 #include "config/values.h"
 
@@ -60,7 +62,7 @@ void read_keys(Reader& reader, const std::string& certificates, Draft& draft,
     if (key == nullptr) {
       unknown_key(reader, *entry.key);
     } else if ((key->kinds & draft.kind) == 0) {
-      if (!draft.from_defaults)
+      if (!draft.inherited())
         reader.error(*entry.key, format("{} means nothing in {}{}", quote(key->name), kind_text(draft.kind),
                                         hint(key->name, draft.kind)));
     } else {
@@ -81,11 +83,11 @@ void resolve_listeners(Reader& reader, Listeners& listeners, Draft& draft) {
     draft.listen.push_back(by_default);
   }
   for (const Draft::Listen& listen : draft.listen) {
-    const Position& at = listen.from_defaults ? service.at : listen.at;
+    const Position& at = listen.inherited ? service.at : listen.at;
     if (!listen.name.empty()) {
       const Listener* known = listeners.find(listen.name);
       if (known == nullptr) {
-        reader.set_muted(listen.from_defaults);  // a fault of gateway.yaml, told there
+        reader.set_muted(listen.inherited);  // a fault of gateway.yaml, told there
         reader.error(at, listeners.unknown(listen.name));
         reader.set_muted(false);
         continue;
@@ -124,6 +126,57 @@ void fill_ports(Reader& reader, const Listeners& listeners, Service& service) {
   }
 }
 
+// What `health` leaves open is settled by the rest of the service.
+void finish_health(Reader& reader, Draft& draft) {
+  Service& service = draft.service;
+  Health& health = service.health;
+  using Type = Health::Type;
+  const bool several = service.servers.size() > 1 || service.resolve != Resolve::first;
+  if (health.type == Type::automatic) health.type = several ? Type::tcp : Type::off;
+  if (!health.verify)
+    health.verify = (draft.kind & (kReencrypt | kReencryptTcp)) != 0 ? service.server_tls.verify : Verify::none;
+  if (health.host.empty())
+    for (const std::string& host : service.hosts)
+      if (!host.starts_with('*')) {
+        health.host = host;
+        break;
+      }
+  // A preset's check speaks to servers as the preset's mode does; in another mode it does as that one.
+  if (draft.health_type_of_preset && (draft.kind & (kSsh | kTcp)) == 0 &&
+      (health.type == Type::http || health.type == Type::https))
+    health.type = draft.kind == kPassthrough || service.server_tls.enabled ? Type::https : Type::http;
+  const bool has_user = health.type == Type::mysql || health.type == Type::postgres;
+  const bool has_password = has_user || health.type == Type::redis;
+  if (!has_user && draft.health_user_at.line > 0)
+    reader.error(draft.health_user_at,
+                 format("\"user\" is for checks of type mysql and postgres, not {}", name_of(health.type)));
+  if (!has_password && draft.health_password_at.line > 0)
+    reader.error(draft.health_password_at,
+                 format("\"password\" is for checks of type mysql, postgres and redis, not {}", name_of(health.type)));
+  if (!has_user) health.user.clear();
+  if (!has_password) health.password.clear();
+}
+
+// Whether a server is written with a port depends on what its name stands for.
+void finish_servers(Reader& reader, const Listeners& listeners, Draft& draft) {
+  Service& service = draft.service;
+  if (service.resolve == Resolve::srv) {
+    for (const Server& server : service.servers)
+      if (server.port != 0 || !server.unix_path.empty() || Address::parse_ip(server.host, 0).ok())
+        reader.error(server.at, format("with resolve: srv a server is a name alone, such as _http._tcp.example.tld: its "
+                                       "SRV records say which hosts and ports, found {}",
+                                       quote(server.text)));
+    return;
+  }
+  if ((draft.kind & (kSsh | kTcp)) != 0) return fill_ports(reader, listeners, service);
+  for (const Server& server : service.servers)
+    if (server.port == 0 && server.unix_path.empty())
+      reader.error(server.at,
+                   format("the server {} needs a port, such as {}:{}", server.text,
+                          server.host.find(':') == std::string::npos ? server.host : "[" + server.host + "]",
+                          (draft.kind & (kEdge | kHttp)) != 0 ? 80 : 443));
+}
+
 void finish(Reader& reader, Listeners& listeners, Draft& draft) {
   Service& service = draft.service;
   if ((draft.kind & kRedirect) == 0 && !draft.servers_written)
@@ -144,7 +197,7 @@ void finish(Reader& reader, Listeners& listeners, Draft& draft) {
     service.server_protocol = HttpProtocol::http1;  // of defaults: passed over
   }
   resolve_listeners(reader, listeners, draft);
-  if ((draft.kind & (kSsh | kTcp)) != 0) fill_ports(reader, listeners, service);
+  finish_servers(reader, listeners, draft);
   if (service.hosts.empty()) {
     service.hosts = {"*"};
     service.host_positions = {service.at};
@@ -153,6 +206,7 @@ void finish(Reader& reader, Listeners& listeners, Draft& draft) {
   if (service.hosts.size() * service.paths.size() > kMostRoutes)
     reader.error(service.at, format("more than {} combinations of host and path", kMostRoutes));
   if (service.mode == Mode::reencrypt) service.server_tls.enabled = true;
+  finish_health(reader, draft);
 }
 
 // False if no name can be told; a fault was reported then.
@@ -178,16 +232,35 @@ bool read_name(Reader& reader, const YamlNode& node, const std::string& default_
   return true;
 }
 
-std::optional<Mode> read_mode(Reader& reader, const YamlNode* own, const YamlNode* defaults, const Position& at) {
-  if (own != nullptr) return reader.word(*own, "mode", kModes);
-  if (defaults != nullptr) {
-    reader.set_muted(true);
-    const auto mode = reader.word(*defaults, "mode", kModes);
-    reader.set_muted(false);
-    if (mode) return mode;
-  }
-  reader.error(at, "\"mode\" is missing; expected passthrough, edge, reencrypt, http, redirect, ssh or tcp");
-  return std::nullopt;
+// What a service inherits, the nearest first.
+using Inherited = std::array<std::vector<YamlNode::Entry>, 2>;
+
+const YamlNode* inherited_value(const Inherited& inherited, std::string_view key) {
+  for (const std::vector<YamlNode::Entry>& entries : inherited)
+    if (const YamlNode* value = value_of(entries, key)) return value;
+  return nullptr;
+}
+
+// One of several words, the service's own or what it inherits; of the latter the faults are not its own.
+template <class E, size_t N>
+std::optional<E> read_word(Reader& reader, const std::vector<YamlNode::Entry>& own, const Inherited& inherited,
+                           std::string_view key, const Word<E> (&words)[N]) {
+  if (const YamlNode* value = value_of(own, key)) return reader.word(*value, key, words);
+  const YamlNode* value = inherited_value(inherited, key);
+  if (value == nullptr) return std::nullopt;
+  const bool muted = reader.muted();
+  reader.set_muted(true);
+  const auto word = reader.word(*value, key, words);
+  reader.set_muted(muted);
+  return word;
+}
+
+const Preset* read_preset(Reader& reader, const YamlNode& node) {
+  const auto name = reader.text(node);
+  if (!name) return nullptr;
+  const Preset* preset = find_preset(*name);
+  if (preset == nullptr) reader.error(node, unknown_preset(*name));
+  return preset;
 }
 
 }  // namespace
@@ -208,34 +281,37 @@ ParsedService parse_service(Reader& reader, Listeners& listeners, const std::str
   }
   reader.begin(service.name);
   const std::vector<YamlNode::Entry> own = reader.entries(node, "a service");
+  const YamlNode* wanted = value_of(own, "preset");
+  const Preset* preset = wanted != nullptr ? read_preset(reader, *wanted) : nullptr;
+  Inherited inherited;
+  auto& [of_preset, of_defaults] = inherited;
   reader.set_muted(true);
-  std::vector<YamlNode::Entry> base;
-  if (defaults != nullptr) base = reader.entries(*defaults, "defaults");
+  if (preset != nullptr) of_preset = reader.entries(values_of(*preset), "a preset");
+  if (defaults != nullptr) of_defaults = reader.entries(*defaults, "defaults");
   reader.set_muted(false);
-  const auto mode = read_mode(reader, value_of(own, "mode"), value_of(base, "mode"), service.at);
-  if (mode) {
+  if (preset != nullptr) service.preset = preset->name;
+
+  if (const auto mode = read_word(reader, own, inherited, "mode", kModes)) {
     service.mode = *mode;
-    const YamlNode* protocol = value_of(own, "protocol");
-    if (*mode == Mode::edge || *mode == Mode::reencrypt) {
-      const YamlNode* inherited = value_of(base, "protocol");
-      reader.set_muted(protocol == nullptr);
-      if (protocol == nullptr) protocol = inherited;
-      if (protocol != nullptr) service.protocol_tcp = reader.word(*protocol, "protocol", kProtocols).value_or(false);
-      reader.set_muted(false);
-    }
+    if (*mode == Mode::edge || *mode == Mode::reencrypt)
+      service.protocol_tcp = read_word(reader, own, inherited, "protocol", kProtocols).value_or(false);
     draft.kind = kind_of(*mode, service.protocol_tcp);
+  } else if (value_of(own, "mode") == nullptr && (wanted == nullptr || preset != nullptr)) {
+    reader.error(service.at, "\"mode\" is missing; expected passthrough, edge, reencrypt, http, redirect, ssh or tcp");
   }
 
-  draft.from_defaults = true;
-  reader.set_muted(true);
   const size_t before = reader.errors();
-  read_keys(reader, certificates, draft, base);
-  const size_t of_defaults = reader.errors() - before;
+  reader.set_muted(true);
+  draft.from = Draft::From::defaults;
+  read_keys(reader, certificates, draft, of_defaults);
+  draft.from = Draft::From::preset;
+  read_keys(reader, certificates, draft, of_preset);
+  draft.from = Draft::From::own;
   reader.set_muted(false);
-  draft.from_defaults = false;
+  const size_t passed_over = reader.errors() - before;
   read_keys(reader, certificates, draft, own);
   finish(reader, listeners, draft);
-  out.faulty = errors_of_name + reader.errors() - of_defaults > 0;
+  out.faulty = errors_of_name + reader.errors() - passed_over > 0;
   service.fingerprint = fingerprint_of(service);
   out.service = std::move(service);
   return out;

@@ -50,9 +50,9 @@ std::span<const ServiceParts::Key> ServiceParts::keys() noexcept {
       Key{"server_protocol", kEdge | kHttp, &P::server_protocol},
       Key{"balance", kForwarded, &P::balance},
       Key{"slow_start", kForwarded, &P::slow_start},
-      Key{"sticky", kForwarded, &P::unsupported},
+      Key{"sticky", kForwarded, &P::sticky},
       Key{"health", kForwarded, &P::health},
-      Key{"queue", kForwarded, &P::unsupported},
+      Key{"queue", kForwarded, &P::queue},
       Key{"retries", kForwarded, &P::retries},
       Key{"retry_on", kForwarded, &P::retry_on},
       Key{"resolve", kForwarded, &P::resolve},
@@ -66,7 +66,7 @@ std::span<const ServiceParts::Key> ServiceParts::keys() noexcept {
       Key{"certificate", kTerminated | kRedirect, &P::certificate},
       Key{"client_certificates", kTerminated | kRedirect, &P::client_certificates},
       Key{"acme_challenge", kNamed, &P::acme_challenge},
-      Key{"preset", kAll, &P::unsupported},
+      Key{"preset", kAll, &P::known, false},
   };
   return kKeys;
 }

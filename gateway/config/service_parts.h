@@ -38,12 +38,15 @@ std::string kind_text(unsigned kind);
 struct Draft {
   Service service;
   unsigned kind = kAll;
-  bool from_defaults = false;  // the keys being read are those of `defaults`
+  // Whose keys are being read. What means nothing in the service's mode is a fault among its own alone.
+  enum class From : uint8_t { defaults, preset, own };
+  From from = From::own;
+  bool inherited() const noexcept { return from != From::own; }
   struct Listen {
     std::string name;  // empty: a bind
     Bind bind;
     Position at;
-    bool from_defaults = false;
+    bool inherited = false;
   };
   std::vector<Listen> listen;
   bool listen_written = false;
@@ -52,6 +55,10 @@ struct Draft {
   Position redirect_at;
   Position client_certificates_at;
   Position server_protocol_at;
+  // Where the service itself says so; elsewhere they are passed over in checks of a type that has none.
+  Position health_user_at;
+  Position health_password_at;
+  bool health_type_of_preset = false;
 };
 
 class ServiceParts {
@@ -92,6 +99,9 @@ class ServiceParts {
   void proxy_protocol(const YamlNode& value, const YamlNode& key);
   void timeouts(const YamlNode& value, const YamlNode& key);
   void health(const YamlNode& value, const YamlNode& key);
+  void sticky(const YamlNode& value, const YamlNode& key);
+  void queue(const YamlNode& value, const YamlNode& key);
+  void passive(const YamlNode& value);
   void server_protocol(const YamlNode& value, const YamlNode& key);
   void slow_start(const YamlNode& value, const YamlNode& key);
   void resolve(const YamlNode& value, const YamlNode& key);
@@ -104,7 +114,7 @@ class ServiceParts {
   void header_values(const YamlNode& node, std::string_view what,
                      std::vector<std::pair<std::string, std::string>>& out);
   void certificate_file(const YamlNode& node, std::string& out);
-  // False, and a fault unless it comes from defaults, when a part of a key means nothing in this kind.
+  // False, and a fault among the service's own keys, when a part of a key means nothing in this kind.
   bool means_something(unsigned kinds, const YamlNode& key, std::string_view parent);
 
   Reader& reader_;

@@ -33,7 +33,7 @@ std::string certificate_path(const Reader& reader, const std::string& certificat
 
 bool ServiceParts::means_something(unsigned kinds, const YamlNode& key, std::string_view parent) {
   if ((draft_.kind & kinds) != 0) return true;
-  if (!draft_.from_defaults)
+  if (!draft_.inherited())
     reader_.error(key, format("{} in {} means nothing in {}", quote(key.value), quote(parent), kind_text(draft_.kind)));
   return false;
 }
@@ -57,7 +57,7 @@ void ServiceParts::listen(const YamlNode& value, const YamlNode&) {
     if (!written) continue;
     Draft::Listen listen;
     listen.at = item->position();
-    listen.from_defaults = draft_.from_defaults;
+    listen.inherited = draft_.inherited();
     if (written->find(':') == std::string::npos) {
       listen.name = *written;
     } else {
@@ -110,7 +110,7 @@ void ServiceParts::plain_http(const YamlNode& value, const YamlNode&) {
   const auto word = reader_.word(value, "plain_http", kWords);
   if (!word) return;
   if (*word == PlainHttp::serve && (draft_.kind & (kEdge | kReencrypt)) == 0) {
-    if (!draft_.from_defaults) reader_.error(value, "\"plain_http: serve\" means nothing with protocol: tcp");
+    if (!draft_.inherited()) reader_.error(value, "\"plain_http: serve\" means nothing with protocol: tcp");
     return;
   }
   draft_.service.plain_http = *word;
@@ -206,7 +206,7 @@ void ServiceParts::certificate(const YamlNode& value, const YamlNode&) {
 void ServiceParts::client_certificates(const YamlNode& value, const YamlNode&) {
   static constexpr Word<Verify> kWords[] = {{"required", Verify::required}, {"optional", Verify::optional}};
   ClientCertificates& to = draft_.service.client_certificates;
-  if (!draft_.from_defaults) draft_.client_certificates_at = value.position();
+  if (!draft_.inherited()) draft_.client_certificates_at = value.position();
   reader_.fields(value, "client_certificates",
                  {
                      {"ca", [&](const YamlNode& v, const YamlNode&) { certificate_file(v, to.ca); }},

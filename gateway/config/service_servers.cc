@@ -26,6 +26,8 @@ void ServiceParts::one_server(const YamlNode& node) {
   std::optional<Server> server;
   std::string name;
   uint32_t weight = 1;
+  bool backup = false;
+  uint32_t max_connections = 0;
   const YamlNode* name_node = nullptr;
   if (node.is_mapping()) {
     bool address_written = false;
@@ -52,8 +54,11 @@ void ServiceParts::one_server(const YamlNode& node) {
              }},
             {"weight",
              [&](const YamlNode& v, const YamlNode&) { weight = reader_.number(v, 0, 256).value_or(weight); }},
-            reader_.later("backup", {"false"}),
-            reader_.later("max_connections", {"0"}),
+            {"backup", [&](const YamlNode& v, const YamlNode&) { backup = reader_.boolean(v).value_or(backup); }},
+            {"max_connections",
+             [&](const YamlNode& v, const YamlNode&) {
+               max_connections = reader_.number(v, 0, 10'000'000).value_or(max_connections);
+             }},
         });
     if (!address_written) reader_.error(node, "a server needs \"address\"");
   } else {
@@ -63,11 +68,8 @@ void ServiceParts::one_server(const YamlNode& node) {
   if (!server) return;
   server->name = name.empty() ? server->text : name;
   server->weight = weight;
-  if (server->port == 0 && server->unix_path.empty() && (draft_.kind & (kSsh | kTcp)) == 0)
-    return reader_.error(server->at,
-                         format("the server {} needs a port, such as {}:{}", server->text,
-                                server->host.find(':') == std::string::npos ? server->host : "[" + server->host + "]",
-                                (draft_.kind & (kEdge | kHttp)) != 0 ? 80 : 443));
+  server->backup = backup;
+  server->max_connections = max_connections;
   for (const Server& other : draft_.service.servers) {
     if (other.host == server->host && other.port == server->port && other.unix_path == server->unix_path)
       return reader_.error(server->at, format("the server {} is written twice", quote(server->text)));
@@ -84,7 +86,7 @@ void ServiceParts::server_tls(const YamlNode& value, const YamlNode&) {
       {"auto", HttpProtocol::auto_}, {"http/1.1", HttpProtocol::http1}, {"h2", HttpProtocol::h2}};
   ServerTls& tls = draft_.service.server_tls;
   // In defaults it says how TLS is spoken to servers, not that it is: a tcp service would begin to speak TLS unasked.
-  if (!draft_.from_defaults) tls.enabled = true;
+  if (draft_.from != Draft::From::defaults) tls.enabled = true;
   tls.at = value.position();
   reader_.fields(value, "server_tls",
                  {
@@ -110,28 +112,6 @@ void ServiceParts::server_tls(const YamlNode& value, const YamlNode&) {
                         if (auto protocol = reader_.word(v, "protocol", kProtocol)) tls.protocol = *protocol;
                       }},
                  });
-}
-
-void ServiceParts::balance(const YamlNode& value, const YamlNode&) {
-  static constexpr Word<Balance> kWords[] = {{"round-robin", Balance::round_robin},
-                                             {"least-connections", Balance::least_connections},
-                                             {"source-hash", Balance::source_hash},
-                                             {"uri-hash", Balance::round_robin, true},
-                                             {"random", Balance::round_robin, true}};
-  if (auto word = reader_.word(value, "balance", kWords)) draft_.service.balance = *word;
-}
-
-void ServiceParts::retries(const YamlNode& value, const YamlNode&) {
-  if (auto number = reader_.number(value, 0, 100)) draft_.service.retries = static_cast<int>(*number);
-}
-
-void ServiceParts::retry_on(const YamlNode& value, const YamlNode&) {
-  if (!reader_.list(value)) return;
-  if (value.items.empty())
-    reader_.error(value, "an empty \"retry_on\" is not supported in this version; \"retries: 0\" ends retries");
-  static constexpr Word<bool> kWords[] = {
-      {"connect", true}, {"reset", true, true}, {"502", true, true}, {"503", true, true}, {"504", true, true}};
-  for (const YamlNode* item : value.items) static_cast<void>(reader_.word(*item, "retry_on", kWords));
 }
 
 void ServiceParts::proxy_protocol(const YamlNode& value, const YamlNode&) {
@@ -160,51 +140,20 @@ void ServiceParts::timeouts(const YamlNode& value, const YamlNode&) {
                  });
 }
 
-void ServiceParts::health(const YamlNode& value, const YamlNode& key) {
-  static constexpr Word<bool> kTypes[] = {{"off", true},        {"tcp", true, true},   {"tls", true, true},
-                                          {"http", true, true}, {"https", true, true}, {"ssh", true, true},
-                                          {"smtp", true, true}, {"mysql", true, true}, {"postgres", true, true},
-                                          {"redis", true, true}};
-  if (!value.is_mapping()) {
-    static_cast<void>(reader_.word(value, "health", kTypes));
-    return;
-  }
-  static constexpr std::string_view kKnown[] = {"type", "interval", "timeout", "fall",   "rise", "port",
-                                                "path", "method",   "expect",  "body",   "host", "verify",
-                                                "user", "password", "passive", "on_down"};
-  const std::vector<YamlNode::Entry> entries = reader_.entries(value, "health");
-  if (entries.empty()) reader_.unsupported(key, "health");
-  for (const YamlNode::Entry& entry : entries) {
-    if (std::find(std::begin(kKnown), std::end(kKnown), entry.key->value) == std::end(kKnown)) {
-      reader_.unknown_key(*entry.key, kKnown);
-    } else if (entry.key->value == "type") {
-      static_cast<void>(reader_.word(*entry.value, "health", kTypes));
-    } else {
-      reader_.unsupported(*entry.key, "health." + entry.key->value);
-    }
-  }
-}
-
 // Without TLS there is nothing to agree by: the protocol is known beforehand (RFC 9113 section 3.3).
 void ServiceParts::server_protocol(const YamlNode& value, const YamlNode& key) {
   static constexpr Word<HttpProtocol> kWords[] = {{"http/1.1", HttpProtocol::http1}, {"h2", HttpProtocol::h2}};
-  if (!draft_.from_defaults) draft_.server_protocol_at = key.position();
+  if (!draft_.inherited()) draft_.server_protocol_at = key.position();
   if (auto word = reader_.word(value, "server_protocol", kWords)) draft_.service.server_protocol = *word;
 }
 
-void ServiceParts::slow_start(const YamlNode& value, const YamlNode& key) {
-  const auto time = reader_.value(value, parse_duration);
-  if (time && time->count() != 0) reader_.unsupported(key, "slow_start: " + value.value);
-}
-
 void ServiceParts::resolve(const YamlNode& value, const YamlNode&) {
-  static constexpr Word<bool> kWords[] = {{"first", true}, {"all", true, true}, {"srv", true, true}};
-  static_cast<void>(reader_.word(value, "resolve", kWords));
+  static constexpr Word<Resolve> kWords[] = {{"first", Resolve::first}, {"all", Resolve::all}, {"srv", Resolve::srv}};
+  if (auto word = reader_.word(value, "resolve", kWords)) draft_.service.resolve = *word;
 }
 
 void ServiceParts::transparent(const YamlNode& value, const YamlNode&) {
-  const auto on = reader_.boolean(value);
-  if (on && *on) reader_.unsupported(value, "transparent: true");
+  if (auto on = reader_.boolean(value)) draft_.service.transparent = *on;
 }
 
 void ServiceParts::acme_challenge(const YamlNode& value, const YamlNode&) {

@@ -70,6 +70,7 @@ Reply error_reply(int status) {
   fields.add("Content-Type", "text/html; charset=utf-8");
   fields.add("Cache-Control", "no-store");
   fields.add("X-Content-Type-Options", "nosniff");
+  if (status == 503) fields.add("Retry-After", "5");  // servers are looked at every few seconds
   if (status == 405) fields.add("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");  // RFC 9110 section 15.5.6
   set_sized(reply);
   return reply;

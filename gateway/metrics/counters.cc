@@ -14,6 +14,7 @@ const char* name_of(Rejection reason) noexcept {
     case Rejection::max_connections: return "max_connections";
     case Rejection::no_descriptors: return "no_descriptors";
     case Rejection::timeout: return "timeout";
+    case Rejection::busy: return "busy";
     case Rejection::flood: return "flood";
     case Rejection::kCount: break;
   }

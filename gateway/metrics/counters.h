@@ -30,6 +30,7 @@ enum class Rejection : uint8_t {
   max_connections,
   no_descriptors,
   timeout,
+  busy,   // all servers have their max_connections, and the queue is full or its time is over
   flood,  // HTTP/2: more of what costs us and brings nothing than a client may send
   kCount,
 };

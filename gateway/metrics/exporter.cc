@@ -38,6 +38,12 @@ class Families {
     }
     families.back().metric.push_back(std::move(metric));
   }
+  void add(const ServerState& server) {
+    ClientMetric metric;
+    metric.label = {{"service", server.service}, {"server", server.server}};
+    metric.gauge.value = server.up ? 1 : 0;
+    families.back().metric.push_back(std::move(metric));
+  }
   uint64_t sum(const std::function<uint64_t(const Counters&)>& read) const {
     uint64_t total = 0;
     for (const Counters* worker : workers_) total += read(*worker);
@@ -52,7 +58,8 @@ class Families {
 
 }  // namespace
 
-std::string export_metrics(const std::vector<const Counters*>& workers, uint64_t log_lines_dropped) {
+std::string export_metrics(const std::vector<const Counters*>& workers, uint64_t log_lines_dropped,
+                           const std::vector<ServerState>& servers) {
   Families out(workers);
   out.counter("connections_total", "Client connections accepted.",
               [](const Counters& c) { return c.connections.get(); });
@@ -85,6 +92,8 @@ std::string export_metrics(const std::vector<const Counters*>& workers, uint64_t
             name_of(static_cast<Rejection>(i)));
   out.begin("log_lines_dropped_total", "Log lines that did not fit into the buffer.", MetricType::Counter);
   out.add(log_lines_dropped, nullptr, nullptr);
+  out.begin("server_up", "Whether a server may be given clients: 1 yes, 0 no.", MetricType::Gauge);
+  for (const ServerState& server : servers) out.add(server);
   return prometheus::TextSerializer().Serialize(out.families);
 }
 

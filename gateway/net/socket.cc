@@ -62,12 +62,33 @@ Result<Accepted> accept_from(int listener) noexcept {
   return Accepted{std::move(fd), Address::from(reinterpret_cast<sockaddr*>(&storage), length)};
 }
 
-Result<Connecting> connect_to(const Address& address) noexcept {
+namespace {
+
+// The address of somebody else as our own: IP_TRANSPARENT (ip(7)), which needs CAP_NET_ADMIN, and a network that routes
+// the answers through here.
+Status bind_transparent(int fd, const Address& source, int family) {
+  if (source.family() != family)
+    return Error{Kind::config, Side::internal, Retry::no, 0, "transparent: client and server differ in their IP version", {}};
+  int on = 1;
+  const bool v6 = family == AF_INET6;
+  if (setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, &on, sizeof on) != 0)
+    return failed("transparent: IP_TRANSPARENT");
+  set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+  const Address any_port = source.with_port(0);
+  if (bind(fd, any_port.sa(), any_port.length()) != 0) return failed("transparent: bind");
+  return success();
+}
+
+}  // namespace
+
+Result<Connecting> connect_to(const Address& address, const Address* source) noexcept {
   Connecting out;
   out.fd = UniqueFd(socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!out.fd) return failed("socket");
   if (address.is_ip()) {
     set_no_delay(out.fd.get());
+    if (source != nullptr)
+      if (auto bound = bind_transparent(out.fd.get(), *source, address.family()); !bound) return bound.error();
   }
   if (connect(out.fd.get(), address.sa(), address.length()) == 0) return out;
   if (errno != EINPROGRESS) return Error::from_errno(errno, Side::upstream, Retry::other_endpoint, "connect");

@@ -34,7 +34,8 @@ struct Connecting {
   UniqueFd fd;
   bool in_progress = false;
 };
-Result<Connecting> connect_to(const Address& address) noexcept;
+// source: connect from this address, be it a stranger's (IP_TRANSPARENT, ip(7)); its port is of no matter.
+Result<Connecting> connect_to(const Address& address, const Address* source = nullptr) noexcept;
 int socket_error(int fd) noexcept;  // SO_ERROR
 Address local_address(int fd) noexcept;
 Address peer_address(int fd) noexcept;

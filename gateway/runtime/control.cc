@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kRebind{5'000};
 constexpr std::chrono::milliseconds kNamesWait{1'000};
+constexpr std::chrono::seconds kSave{60};
 
 unsigned usable_cpus() {
   cpu_set_t set;
@@ -61,10 +62,13 @@ Control::Control(std::filesystem::path directory)
     : directory_(std::move(directory)),
       tickets_(std::make_shared<TicketKeys>()),
       names_(loop_),
+      health_(loop_, {[this](const std::shared_ptr<Endpoint>& endpoint) { close_sessions_of(endpoint); },
+                      [this](const Endpoint& endpoint) { names_.look_again(endpoint.host()); }}),
       rebind_(*this),
       drain_end_(*this),
       names_wait_(*this),
-      rotate_(*this) {}
+      rotate_(*this),
+      save_(*this) {}
 
 Control::~Control() = default;
 
@@ -72,7 +76,15 @@ bool Control::prepare() {
   config::Config config = config::load(directory_);
   log::start(config.gateway.logs.format == config::LogFormat::json ? log::Format::json : log::Format::text,
              to_level(config.gateway.logs.level));
-  snapshot_ = build_snapshot(std::move(config), tickets_);
+  state_ = std::make_unique<StateFiles>(config.gateway.state_directory);
+  using By = config::Sticky::By;
+  if (std::any_of(config.services.begin(), config.services.end(),
+                  [](const config::Service& service) { return service.sticky.by == By::cookie; }))
+    if (auto made = state_->cookie_secret(cookie_secret_); !made)
+      log::warn("{}: sticky cookies are forgotten with a restart", made.error().text());
+  snapshot_ = build_snapshot(std::move(config), tickets_, nullptr, cookie_secret_);
+  if (auto loaded = state_->load_sticky(*snapshot_, loop_.now()); !loaded)
+    log::warn("{}: some clients may meet another server than before", loaded.error().text());
   for (const config::Fault& fault : snapshot_->config.faults) log_fault(fault);
   if (snapshot_->config.gateway_faulty) {
     log::error("gateway.yaml has a fault: not started (sallyport check shows where)");
@@ -124,6 +136,7 @@ bool Control::open_sockets() {
 // Names get a moment before the first client comes; one that does not resolve holds nobody up for longer.
 void Control::wait_for_names() {
   names_.follow(*snapshot_);
+  health_.follow(*snapshot_);
   if (names_.pending() == 0) return;
   loop_.arm(names_wait_, kNamesWait);
   loop_.at_turn_end([this] {
@@ -176,6 +189,7 @@ int Control::run() {
       loop_.arm(rebind_, kRebind);
     }
     loop_.arm(rotate_, kTicketLifetime);
+    loop_.arm(save_, kSave);
     log::info("{} with {} worker{}", status, workers_.size(), workers_.size() == 1 ? "" : "s");
     notify_ready(status);
     loop_.run();
@@ -228,7 +242,19 @@ void Control::stop_workers() {
       worker->stop();
     });
   for (auto& worker : workers_) worker->join();
+  save_state();
   log::info("stopped");
+}
+
+void Control::close_sessions_of(const std::shared_ptr<Endpoint>& endpoint) {
+  if (!serving_) return;
+  for (auto& worker : workers_) worker->post([&worker, endpoint] { worker->close_sessions_of(*endpoint); });
+}
+
+void Control::save_state() {
+  const Status saved = state_->save_sticky(*snapshot_, loop_.now());
+  if (!saved && !save_failed_) log::warn("{}: sticky clients are forgotten with a restart", saved.error().text());
+  save_failed_ = !saved;
 }
 
 void Control::retry_binds() {
@@ -260,6 +286,9 @@ void Control::on_deadline(Deadline& which) {
   } else if (&which == &rotate_) {
     tickets_->rotate();
     loop_.arm(rotate_, kTicketLifetime);
+  } else if (&which == &save_) {
+    save_state();
+    loop_.arm(save_, kSave);
   }
 }
 

@@ -8,8 +8,10 @@
 
 #include "net/loop.h"
 #include "net/signals.h"
+#include "runtime/health.h"
 #include "runtime/names.h"
 #include "runtime/sockets.h"
+#include "runtime/state_files.h"
 #include "runtime/worker.h"
 
 namespace sallyport {
@@ -41,6 +43,8 @@ class Control final : private Deadline::Owner {
   void worker_drained();
   void stop_workers();
   void wait_for_names();
+  void close_sessions_of(const std::shared_ptr<Endpoint>& endpoint);
+  void save_state();
   uint32_t connection_limit() const;
 
   std::filesystem::path directory_;
@@ -48,6 +52,7 @@ class Control final : private Deadline::Owner {
   std::shared_ptr<TicketKeys> tickets_;
   std::shared_ptr<const Snapshot> snapshot_;
   Names names_;
+  Health health_;
   GatewayLimits limits_;
   std::unique_ptr<SocketOpener> opener_;
   std::vector<OpenSocket> opened_;
@@ -58,6 +63,10 @@ class Control final : private Deadline::Owner {
   Deadline drain_end_;
   Deadline names_wait_;
   Deadline rotate_;
+  Deadline save_;
+  std::unique_ptr<StateFiles> state_;
+  std::string cookie_secret_;
+  bool save_failed_ = false;  // has been told
   size_t workers_drained_ = 0;
   bool serving_ = false;
   bool draining_ = false;

@@ -6,6 +6,7 @@
 
 #include "base/unique_fd.h"
 #include "net/loop.h"
+#include "runtime/client_variety.h"
 
 namespace sallyport {
 
@@ -16,6 +17,7 @@ struct ListenerShare {
   std::string name;
   uint32_t max_connections = 0;  // 0: no limit of its own
   std::atomic<uint32_t> connections{0};
+  ClientVariety clients;
 };
 
 class Listener final : public IoHandler, public Doomed, private Deadline::Owner {

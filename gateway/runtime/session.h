@@ -27,6 +27,9 @@ class Session final : public Client,
   void drain();
   // The drain time is over.
   void abort();
+  void server_down(const Endpoint& endpoint) {
+    if (state_ == State::flowing && flow_) flow_->server_down(endpoint);
+  }
 
   void become(std::unique_ptr<Flow> next) override;
   void end() override;

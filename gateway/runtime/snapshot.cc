@@ -6,6 +6,9 @@
 #include "base/format.h"
 #include "runtime/certificate_warnings.h"
 #include "runtime/context_builder.h"
+#include "transport/crypto.h"
+#include "upstream/balancer.h"
+#include "upstream/name_group.h"
 
 namespace sallyport {
 namespace {
@@ -40,9 +43,11 @@ bool listens_on(const config::Service& service, const std::string& listener) {
 
 class Builder {
  public:
-  Builder(Snapshot& snapshot, const std::shared_ptr<const TicketKeys>& tickets, const Snapshot* previous)
+  Builder(Snapshot& snapshot, const std::shared_ptr<const TicketKeys>& tickets, const Snapshot* previous,
+          std::string_view cookie_secret)
       : snapshot_(snapshot),
         previous_(previous),
+        cookie_secret_(cookie_secret),
         contexts_(snapshot.config.gateway.certificates, snapshot.certs, tickets) {}
 
   void run() {
@@ -144,7 +149,12 @@ class Builder {
     upstream->index = index;
     upstream->balance = wanted.balance;
     upstream->timeouts = wanted.timeouts;
+    upstream->slow_start = wanted.slow_start;
     upstream->retries = wanted.retries;
+    upstream->retry_on = wanted.retry_on;
+    upstream->health = wanted.health;
+    upstream->queue_limits = wanted.queue;
+    upstream->transparent = wanted.transparent;
     upstream->proxy_protocol = wanted.proxy_protocol;
     upstream->protocol = wanted.server_protocol;
     if (wanted.server_tls.enabled) {
@@ -152,14 +162,54 @@ class Builder {
       upstream->tls_name = wanted.server_tls.name;
       upstream->tls_verify = wanted.server_tls.verify == config::Verify::required;
     }
+    upstream->side = server_side(wanted);
+    if (auto made = build_health_tls(*upstream, wanted); !made) return made;
     uint16_t listener_port = 0;
     for (const std::string& name : wanted.listeners)
       if (const config::Listener* listener = config().listener(name); listener != nullptr && !listener->binds.empty())
         listener_port = listener->binds.front().address.port();
-    for (const config::Server& server : wanted.servers)
-      upstream->endpoints.push_back(endpoint(wanted.name, server, listener_port));
+    for (const config::Server& server : wanted.servers) add_endpoints(*upstream, wanted, server, listener_port);
+    build_queue(*upstream);
+    build_sticky(*upstream, wanted);
     service.upstream = std::move(upstream);
     return success();
+  }
+
+  const Upstream* previous_upstream(const std::string& service) const {
+    if (previous_ == nullptr) return nullptr;
+    for (const auto& old : previous_->services)
+      if (old->config.name == service) return old->upstream.get();
+    return nullptr;
+  }
+
+  // Servers that stay have connections that hold their slots, and clients that wait: the queue stays with them.
+  void build_queue(Upstream& upstream) {
+    const bool limited = std::any_of(upstream.endpoints.begin(), upstream.endpoints.end(),
+                                     [](const auto& endpoint) { return endpoint->max_connections() != 0; });
+    if (!limited) return;
+    if (const Upstream* old = previous_upstream(upstream.service)) upstream.queue = old->queue;
+    if (!upstream.queue) upstream.queue = std::make_shared<ServerQueue>();
+    for (const auto& endpoint : upstream.endpoints)
+      if (!endpoint->queue && endpoint->max_connections() != 0) endpoint->queue = upstream.queue;
+  }
+
+  void build_sticky(Upstream& upstream, const config::Service& wanted) {
+    using By = config::Sticky::By;
+    if (wanted.sticky.by == By::source) {
+      const Upstream* old = previous_upstream(wanted.name);
+      upstream.sticky = old != nullptr && old->sticky && old->sticky->fits(wanted.sticky)
+                            ? old->sticky
+                            : std::make_shared<StickyTable>(wanted.sticky);
+    }
+    if (wanted.sticky.by != By::cookie) return;
+    upstream.cookie = wanted.sticky.cookie;
+    for (const auto& endpoint : upstream.endpoints) {
+      const std::string text = wanted.name + '\n' + std::to_string(endpoint->identity());
+      const auto digest = hmac_sha256(as_bytes(cookie_secret_), as_bytes(text));
+      std::string value;
+      for (size_t i = 0; i < 16; ++i) format_to(std::back_inserter(value), "{:02x}", digest[i]);
+      upstream.cookie_values.push_back(std::move(value));
+    }
   }
 
   Status build_server_tls(Upstream& upstream, const config::Service& wanted) {
@@ -176,15 +226,58 @@ class Builder {
     return success();
   }
 
+  static bool stands_for_several(const config::Service& service, const config::Server& server) {
+    return service.resolve != config::Resolve::first && server.unix_path.empty() &&
+           !Address::parse_ip(server.host, 0).ok();
+  }
+
+  // How many servers each name may stand for: as many as there is room for, where each server has a bit in Tried.
+  static size_t places_of_name(const config::Service& service) {
+    constexpr size_t kMost = sizeof(Tried) * 8;
+    const auto names = static_cast<size_t>(
+        std::count_if(service.servers.begin(), service.servers.end(),
+                      [&](const config::Server& server) { return stands_for_several(service, server); }));
+    const size_t others = std::min(service.servers.size() - names, kMost);
+    return std::clamp((kMost - others) / std::max<size_t>(names, 1), size_t{1}, NameGroup::kPlaces);
+  }
+
+  // The workers' pools and balancers go by an endpoint's index: a name that stands for several servers has its places
+  // from the start.
+  void add_endpoints(Upstream& upstream, const config::Service& service, const config::Server& server, uint16_t port) {
+    if (!stands_for_several(service, server)) {
+      upstream.endpoints.push_back(known(service.name, std::make_shared<Endpoint>(server, port)));
+      return;
+    }
+    const auto places = static_cast<int>(places_of_name(service));
+    for (int place = 0; place < places; ++place)
+      upstream.endpoints.push_back(
+          known(service.name, std::make_shared<Endpoint>(server, port, service.resolve, place)));
+  }
+
+  // Checks speak TLS when their type says so, be it that traffic does not.
+  Status build_health_tls(Upstream& upstream, const config::Service& wanted) {
+    using Type = config::Health::Type;
+    const config::Health& health = wanted.health;
+    if (health.type != Type::tls && health.type != Type::https) return success();
+    config::ServerTls tls = wanted.server_tls;
+    tls.verify = health.verify.value_or(config::Verify::none);
+    auto context = contexts_.upstream(tls, health.type == Type::https ? Alpn::http1 : Alpn::none);
+    if (!context) return context.error();
+    upstream.health_tls = std::move(*context);
+    return success();
+  }
+
   // A server that stands in the previous snapshot too goes on with what is known of it.
-  std::shared_ptr<Endpoint> endpoint(const std::string& service, const config::Server& server, uint16_t port) {
-    auto fresh = std::make_shared<Endpoint>(server, port);
+  std::shared_ptr<Endpoint> known(const std::string& service, std::shared_ptr<Endpoint> fresh) {
     if (previous_ == nullptr) return fresh;
     for (const auto& old : previous_->services) {
       if (old->config.name != service || !old->upstream) continue;
       for (const auto& candidate : old->upstream->endpoints)
-        if (candidate->label() == fresh->label() && candidate->port() == fresh->port() &&
-            candidate->weight() == fresh->weight())
+        if (candidate->identity() == fresh->identity() && candidate->key() == fresh->key() &&
+            candidate->port() == fresh->port() && candidate->resolve() == fresh->resolve() &&
+            candidate->written_weight() == fresh->written_weight() &&
+            candidate->written_backup() == fresh->written_backup() &&
+            candidate->max_connections() == fresh->max_connections())
           return candidate;
     }
     return fresh;
@@ -279,6 +372,7 @@ class Builder {
 
   Snapshot& snapshot_;
   const Snapshot* previous_;
+  std::string_view cookie_secret_;
   ContextBuilder contexts_;
   std::map<std::pair<std::string, Alpn>, const ContextTable*> tables_;
 };
@@ -286,11 +380,11 @@ class Builder {
 }  // namespace
 
 std::shared_ptr<const Snapshot> build_snapshot(config::Config config, const std::shared_ptr<const TicketKeys>& tickets,
-                                               const Snapshot* previous) {
+                                               const Snapshot* previous, std::string_view cookie_secret) {
   auto snapshot = std::make_shared<Snapshot>();
   snapshot->config = std::move(config);
   snapshot->certs = CertStore::load(snapshot->config.gateway.certificates.directory);
-  Builder(*snapshot, tickets, previous).run();
+  Builder(*snapshot, tickets, previous, cookie_secret).run();
   return snapshot;
 }
 

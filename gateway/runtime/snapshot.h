@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "certs/cert_store.h"
@@ -26,8 +27,9 @@ struct Snapshot {
 // Takes what config::load() read, and opens what it names: certificates, CAs. Faults found here (a CA that cannot be
 // read, no certificate for a host) are added to config.faults, and a service with an error is left out. Never fails as
 // a whole: a faulty default certificate or TLS policy sets config.gateway_faulty. previous: endpoints of services that
-// stand in both keep their statistics and their resolved address.
+// stand in both keep their statistics and their resolved address. cookie_secret: what sticky cookies are made with.
 std::shared_ptr<const Snapshot> build_snapshot(config::Config config, const std::shared_ptr<const TicketKeys>& tickets,
-                                               const Snapshot* previous = nullptr);
+                                               const Snapshot* previous = nullptr,
+                                               std::string_view cookie_secret = {});
 
 }  // namespace sallyport

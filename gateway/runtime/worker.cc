@@ -79,6 +79,10 @@ bool Worker::accepted(UniqueFd fd, const Address& peer, ListenerShare& share) {
     log::error("listener \"{}\": {}", share.name, transport.error().text());
     return false;
   }
+  if (in_container() && rules->config.accept_proxy.empty() && share.clients.all_alike(peer.unmapped()))
+    log::warn("all clients of listener \"{}\" so far have the address {}: the container's port forwarding hides who they "
+              "are. Socket activation keeps their addresses, see \"Client addresses\" in docs/operations.md",
+              share.name, peer.unmapped().ip_text());
   auto* session = new Session(*this, *view_, *rules, std::move(*transport), peer.unmapped(), &share.connections);
   sessions_.push_back(*session);
   ++session_count_;
@@ -109,6 +113,14 @@ void Worker::drain() {
 
 void Worker::abort_sessions() {
   while (Session* session = sessions_.front()) session->abort();
+}
+
+void Worker::close_sessions_of(const Endpoint& endpoint) {
+  for (Session* session = sessions_.front(); session != nullptr;) {
+    Session* next = sessions_.next(*session);
+    session->server_down(endpoint);
+    session = next;
+  }
 }
 
 void Worker::end_of_turn() {

@@ -42,6 +42,8 @@ class Worker {
   // No new connections; idle ones end, busy ones when they are done. Hooks::drained when none is left.
   void drain();
   void abort_sessions();
+  // Ends what is carried to this server (health.on_down: close).
+  void close_sessions_of(const Endpoint& endpoint);
   void stop() { loop_.stop(); }
 
   Loop& loop() noexcept { return loop_; }

@@ -1,6 +1,8 @@
 #include "transport/crypto.h"
 
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
 
 namespace sallyport {
 
@@ -10,6 +12,15 @@ std::array<uint8_t, 20> sha1(Bytes bytes) noexcept {
   EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha1(), nullptr);
   return digest;
 }
+
+std::array<uint8_t, 32> hmac_sha256(Bytes key, Bytes text) noexcept {
+  std::array<uint8_t, 32> digest{};
+  unsigned int size = 0;
+  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), text.data(), text.size(), digest.data(), &size);
+  return digest;
+}
+
+bool random_bytes(uint8_t* out, size_t count) noexcept { return RAND_bytes(out, static_cast<int>(count)) == 1; }
 
 std::string base64(Bytes bytes) {
   static constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -1,21 +1,50 @@
 #include "upstream/connector.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "base/log.h"
 #include "net/socket.h"
+#include "upstream/trouble.h"
 
 namespace sallyport {
+namespace {
+
+// How often who waits for a server looks whether any is left.
+constexpr std::chrono::milliseconds kQueueTick{1'000};
+
+int index_of(const Upstream& upstream, uint64_t hash) noexcept {
+  for (size_t i = 0; i < upstream.endpoints.size(); ++i)
+    if (upstream.endpoints[i]->hash() == hash) return static_cast<int>(i);
+  return -1;
+}
+
+int index_of(const Upstream& upstream, const Endpoint& endpoint) noexcept {
+  for (size_t i = 0; i < upstream.endpoints.size(); ++i)
+    if (upstream.endpoints[i].get() == &endpoint) return static_cast<int>(i);
+  return -1;
+}
+
+}  // namespace
 
 std::string_view Connector::pool_key(const Upstream& upstream, const Endpoint& endpoint,
                                      std::string_view host) noexcept {
   if (!upstream.tls) return {};
   if (!upstream.tls_name.empty()) return upstream.tls_name;
-  return host.empty() ? std::string_view(endpoint.host()) : host;
+  return host.empty() ? std::string_view(endpoint.tls_name()) : host;
 }
 
 std::optional<Result<ServerConnection>> Connector::start(WorkerUpstream& upstream, const ConnectOptions& options) {
   cancel();
   upstream_ = &upstream;
-  client_key_ = options.client_key;
+  key_hash_ = options.key;
+  client_ = options.client;
+  preferred_ = options.preferred;
+  stuck_to_ = 0;
+  if (upstream.upstream.sticky && client_ != nullptr) {
+    stuck_to_ = upstream.upstream.sticky->find(*client_, upstream.context.io->loop.now());
+    if (stuck_to_ != 0) preferred_ = index_of(upstream.upstream, stuck_to_);
+  }
   host_ = options.host;
   proxy_header_ = options.proxy_header;
   pooled_ = options.pooled && !options.only_fresh;
@@ -25,8 +54,10 @@ std::optional<Result<ServerConnection>> Connector::start(WorkerUpstream& upstrea
   only_http1_ = (options.only_http1 || tunnel_) && upstream.upstream.protocol == config::HttpProtocol::auto_;
   tried_ = options.avoid;
   attempts_ = 0;
+  queued_ms_ = 0;
+  queued_for_ = -1;
   started_us_ = Loop::precise_now();
-  error_ = Error{Kind::unavailable, Side::upstream, Retry::no, 0, "no server has an address", {}};
+  error_ = Error();
   return try_servers();
 }
 
@@ -35,49 +66,176 @@ void Connector::cancel() noexcept {
   static_cast<ListHook<H2Waiter>&>(*this).unlink();
   static_cast<ListHook<Gate::Waiter>&>(*this).unlink();
   seat_.release();
+  stop_waiting();
   static_cast<ListHook<Runnable>&>(*this).unlink();
   dial_failed_ = false;
   end_dial(nullptr);
   transport_.reset();
+  handed_ = {};
+  slot_.release();
+  race_.reset();
   load_ = LoadTicket();
 }
 
+Error Connector::no_server() const {
+  bool addressed = false;
+  for (const auto& endpoint : upstream_->upstream.endpoints) addressed = addressed || endpoint->has_address();
+  return Error{Kind::unavailable, Side::upstream, Retry::no, 0, addressed ? "no server is up" : "no server has an address", {}};
+}
+
+Balancer::Choice Connector::choose() {
+  Balancer::Wish wish;
+  wish.key = key_hash_;
+  wish.tried = tried_;
+  wish.preferred = preferred_;
+  wish.full = upstream_->full();
+  wish.now_ms = upstream_->context.io->loop.now();
+  return upstream_->balancer.pick(wish);
+}
+
+void Connector::set_server(size_t index) {
+  index_ = index;
+  const auto& endpoint = upstream_->upstream.endpoints[index];
+  generation_ = endpoint->generation();
+  load_ = LoadTicket(endpoint);
+}
+
 std::optional<Result<ServerConnection>> Connector::try_servers() {
+  using Chosen = Balancer::Choice::Kind;
   const Upstream& upstream = upstream_->upstream;
-  while (attempts_ <= upstream.retries) {
-    int index = upstream_->balancer.pick(client_key_, tried_);
-    if (index < 0 && attempts_ == 0 && tried_ != 0) {
+  const int retries = upstream.retry_on.connect ? upstream.retries : 0;
+  while (attempts_ <= retries) {
+    const Balancer::Choice choice = choose();
+    if (choice.kind == Chosen::none && attempts_ == 0 && tried_ != 0) {
       tried_ = 0;
       continue;
     }
-    if (index < 0) break;
+    if (choice.kind == Chosen::none) break;
+    if (choice.kind == Chosen::busy) return wait_in_queue(choice.index);
+    set_server(static_cast<size_t>(choice.index));
     ++attempts_;
-    index_ = static_cast<size_t>(index);
-    const auto& endpoint = upstream.endpoints[index_];
-    generation_ = endpoint->generation();
-    load_ = LoadTicket(endpoint);
-    std::optional<Result<ServerConnection>> found;
-    if (find_connection(found)) return found;
-    ServerConnection connection;
-    switch (begin(index_)) {
-      case Progress::waiting: return std::nullopt;
-      case Progress::connected:
-        if (take_connection(connection)) return Result<ServerConnection>(std::move(connection));
-        [[fallthrough]];
-      case Progress::failed: attempt_failed(); break;
+    if (auto outcome = go_on()) {
+      if (outcome->ok() || outcome->error().kind == Kind::limit) return outcome;
+      continue;
     }
+    return std::nullopt;
   }
   load_ = LoadTicket();
+  if (attempts_ == 0) error_ = no_server();
   return Result<ServerConnection>(error_);
+}
+
+// With the server that was chosen. An error is an attempt that failed, and counted as one.
+std::optional<Result<ServerConnection>> Connector::go_on() {
+  std::optional<Result<ServerConnection>> found;
+  switch (find_connection(found)) {
+    case Where::found: return found;
+    case Where::waiting: return std::nullopt;
+    case Where::busy:
+      --attempts_;
+      return wait_in_queue(static_cast<int>(index_));
+    case Where::connect: break;
+  }
+  ServerConnection connection;
+  switch (begin(index_)) {
+    case Progress::waiting: return std::nullopt;
+    case Progress::connected:
+      if (take_connection(connection)) return Result<ServerConnection>(std::move(connection));
+      [[fallthrough]];
+    case Progress::failed: attempt_failed(); break;
+  }
+  return Result<ServerConnection>(error_);
+}
+
+// index: of the only server that would do; -1: any that is up.
+std::optional<Result<ServerConnection>> Connector::wait_in_queue(int index) {
+  const Upstream& upstream = upstream_->upstream;
+  load_ = LoadTicket();
+  seat_.release();
+  // Another would do as well, unless the client belongs to this one.
+  if (index >= 0 && index != preferred_ && upstream.balance != config::Balance::source_hash &&
+      upstream.balance != config::Balance::uri_hash)
+    index = -1;
+  std::vector<std::shared_ptr<Endpoint>> wanted;
+  if (index >= 0)
+    wanted.push_back(upstream.endpoints[static_cast<size_t>(index)]);
+  else
+    for (size_t i : upstream_->balancer.candidates(tried_)) wanted.push_back(upstream.endpoints[i]);
+  Loop& loop = upstream_->context.io->loop;
+  if (!upstream.queue->join(loop, *this, std::move(wanted), upstream.queue_limits.size)) {
+    error_ = Error{Kind::limit, Side::upstream, Retry::no, 0, "all servers are busy, and the queue is full", {}};
+    return Result<ServerConnection>(error_);
+  }
+  queued_for_ = index;
+  if (queued_ms_ == 0) queued_ms_ = loop.now();
+  loop.arm(deadline_, kQueueTick);
+  return std::nullopt;
+}
+
+void Connector::on_slot(ServerSlot slot, HandedOver connection) {
+  deadline_.disarm();
+  slot_ = std::move(slot);
+  handed_ = std::move(connection);
+  upstream_->context.io->loop.run_soon(*this);
+}
+
+void Connector::on_queue_deadline() {
+  Loop& loop = upstream_->context.io->loop;
+  const auto limit = static_cast<uint64_t>(upstream_->upstream.queue_limits.timeout.count());
+  if (limit != 0 && loop.now() - queued_ms_ >= limit) {
+    stop_waiting();
+    error_ = Error{Kind::limit, Side::upstream, Retry::no, 0, "all servers were busy for as long as the queue lets wait", {}};
+    report(Result<ServerConnection>(error_));
+    return;
+  }
+  // Those it waits for may have gone down meanwhile.
+  const auto candidates = upstream_->balancer.candidates(tried_);
+  const bool hopeful = queued_for_ < 0 ? !candidates.empty()
+                                       : std::find(candidates.begin(), candidates.end(),
+                                                   static_cast<size_t>(queued_for_)) != candidates.end();
+  if (hopeful) {
+    const uint64_t left = limit == 0 ? UINT64_MAX : queued_ms_ + limit - loop.now();
+    loop.arm(deadline_, std::min(kQueueTick, std::chrono::milliseconds(std::min<uint64_t>(left, 1'000))));
+    return;
+  }
+  stop_waiting();
+  if (auto outcome = try_servers()) report(std::move(*outcome));
+}
+
+bool Connector::take_handed(std::optional<Result<ServerConnection>>& found) {
+  HandedOver handed = std::exchange(handed_, {});
+  const Endpoint& endpoint = *upstream_->upstream.endpoints[index_];
+  if (!handed.transport || !pooled_ || handed.generation != generation_ ||
+      handed.key != pool_key(upstream_->upstream, endpoint, host_) || (must_be_alive_ && !handed.transport->quiet()))
+    return false;
+  ServerConnection connection;
+  connection.transport = std::move(handed.transport);
+  connection.reused = true;
+  settle(connection);
+  found = Result<ServerConnection>(std::move(connection));
+  return true;
+}
+
+void Connector::settle(ServerConnection& connection) {
+  connection.load = std::move(load_);
+  connection.endpoint = index_;
+  connection.generation = generation_;
+  connection.slot = std::move(slot_);
+  const Upstream& upstream = upstream_->upstream;
+  Endpoint& endpoint = *upstream.endpoints[index_];
+  if (!http_) endpoint.health.traffic_passed();
+  if (upstream.sticky && client_ != nullptr && stuck_to_ != endpoint.hash())
+    upstream.sticky->store(*client_, endpoint.hash(), upstream_->context.io->loop.now());
 }
 
 bool Connector::may_be_h2() const noexcept {
   return http_ && !only_http1_ && upstream_->upstream.protocol != config::HttpProtocol::http1;
 }
 
-bool Connector::find_connection(std::optional<Result<ServerConnection>>& found) {
+Connector::Where Connector::find_connection(std::optional<Result<ServerConnection>>& found) {
   const Upstream& upstream = upstream_->upstream;
-  std::string_view name = pool_key(upstream, *upstream.endpoints[index_], host_);
+  const auto& endpoint = upstream.endpoints[index_];
+  std::string_view name = pool_key(upstream, *endpoint, host_);
   bool h2 = may_be_h2();
   if (h2 || tunnel_) {
     // A PROXY header speaks for one client only.
@@ -86,51 +244,48 @@ bool Connector::find_connection(std::optional<Result<ServerConnection>>& found) 
     H2Pool& pool = *upstream_->h2_pools[index_];
     H2Connection* connection = pool.find(key_, generation_);
     if (connection != nullptr && (h2 || connection->extended_connect())) {
+      slot_.release();  // the connection has its own
       ServerConnection stream;
       stream.h2 = connection;
-      stream.load = std::move(load_);
-      stream.endpoint = index_;
-      stream.generation = generation_;
       stream.reused = true;
+      settle(stream);
       found = Result<ServerConnection>(std::move(stream));
-      return true;
+      return Where::found;
     }
   }
   bool http1 = pooled_ && upstream.protocol != config::HttpProtocol::h2;
-  // Whether the server speaks HTTP/2 is not known before it has been asked: a dial brings that to light.
-  bool gated = http1 && (!h2 || upstream_->h2_pools[index_]->only_http1());
+  // Whether the server speaks HTTP/2 is not known before it has been asked: a dial brings that to light. Where there is a
+  // hard limit, that one counts.
+  bool gated = http1 && (!h2 || upstream_->h2_pools[index_]->only_http1()) && endpoint->max_connections() == 0;
   if (gated && !seat_) {
     Gate& gate = *upstream_->gates[index_];
     seat_ = gate.try_take();
     if (!seat_) {
       gate.wait(*this);
-      return true;
+      return Where::waiting;
     }
   }
-  if (http1) {
-    if (auto idle = upstream_->pools[index_]->take(name, generation_, must_be_alive_)) {
+  if (http1 && !slot_) {
+    if (auto idle = upstream_->pools[index_]->take(name, generation_, must_be_alive_, &slot_)) {
       ServerConnection connection;
       connection.transport = std::move(idle);
-      connection.load = std::move(load_);
       connection.seat = std::move(seat_);
-      connection.endpoint = index_;
-      connection.generation = generation_;
       connection.reused = true;
+      settle(connection);
       found = Result<ServerConnection>(std::move(connection));
-      return true;
+      return Where::found;
     }
   }
-  if (h2) {
-    H2Pool& pool = *upstream_->h2_pools[index_];
-    if (!pool.only_http1()) {
-      if (H2Dial* dial = pool.dial(key_, generation_)) {
-        pool.wait(*dial, *this);
-        return true;
-      }
-      dial_ = pool.begin_dial(key_, generation_);
+  H2Pool* pool = h2 ? upstream_->h2_pools[index_].get() : nullptr;
+  if (pool != nullptr && !pool->only_http1())
+    if (H2Dial* dial = pool->dial(key_, generation_)) {
+      slot_.release();
+      pool->wait(*dial, *this);
+      return Where::waiting;
     }
-  }
-  return false;
+  if (!slot_ && !ServerSlot::take(endpoint, slot_)) return Where::busy;
+  if (pool != nullptr && !pool->only_http1()) dial_ = pool->begin_dial(key_, generation_);
+  return Where::connect;
 }
 
 void Connector::end_dial(const Error* error) {
@@ -150,36 +305,37 @@ void Connector::on_seat(Gate::Seat seat) {
 }
 
 void Connector::on_run() {
+  std::optional<Result<ServerConnection>> found;
   if (dial_failed_) {
     dial_failed_ = false;
     if (index_ < 64) tried_ |= Tried{1} << index_;
-    if (auto outcome = try_servers()) report(std::move(*outcome));
-    return;
-  }
-  generation_ = upstream_->upstream.endpoints[index_]->generation();  // it may have moved meanwhile
-  std::optional<Result<ServerConnection>> found;
-  if (!find_connection(found)) {
-    ServerConnection connection;
-    switch (begin(index_)) {
-      case Progress::waiting: return;
-      case Progress::connected:
-        if (take_connection(connection)) {
-          report(std::move(connection));
-          return;
-        }
-        [[fallthrough]];
-      case Progress::failed:
-        attempt_failed();
-        found = try_servers();
-        break;
+    found = try_servers();
+  } else if (slot_) {
+    const int index = index_of(upstream_->upstream, *slot_.endpoint());
+    const auto candidates = upstream_->balancer.candidates(tried_);
+    if (index < 0 || std::find(candidates.begin(), candidates.end(), static_cast<size_t>(index)) == candidates.end()) {
+      handed_ = {};
+      slot_.release();
+      found = try_servers();
+    } else {
+      set_server(static_cast<size_t>(index));
+      ++attempts_;
+      if (!take_handed(found)) found = go_on();
+      if (found && !found->ok()) found = try_servers();
     }
+  } else {
+    generation_ = upstream_->upstream.endpoints[index_]->generation();  // it may have moved meanwhile
+    found = go_on();
+    if (found && !found->ok() && found->error().kind != Kind::limit) found = try_servers();
   }
   if (found) report(std::move(*found));
 }
 
 void Connector::attempt_failed() {
   transport_.reset();
+  race_.reset();
   seat_.release();
+  slot_.release();
   deadline_.disarm();
   if (index_ < 64) tried_ |= Tried{1} << index_;
   Endpoint& endpoint = *upstream_->upstream.endpoints[index_];
@@ -187,14 +343,22 @@ void Connector::attempt_failed() {
   error_.side = Side::upstream;
   error_.detail = error_.detail.empty() ? endpoint.label() : endpoint.label() + ": " + error_.detail;
   if (upstream_->context.connect_failed) upstream_->context.connect_failed(endpoint);
+  note_trouble(upstream_->upstream, endpoint, upstream_->context.io->loop.now(), error_.text());
   log::debug("service {}: {}", upstream_->upstream.service, error_.text());
   end_dial(&error_);
 }
 
 Connector::Progress Connector::begin(size_t index) {
   const Upstream& upstream = upstream_->upstream;
+  const Endpoint& endpoint = *upstream.endpoints[index];
   tcp_done_ = false;
-  auto connecting = connect_to(upstream.endpoints[index]->address());
+  if (endpoint.has_two()) return begin_race(endpoint);
+  const Address address = endpoint.address();
+  if (address.empty()) {  // DNS has taken it away since it was picked
+    error_ = Error{Kind::unavailable, Side::upstream, Retry::other_endpoint, 0, "the server has no address", {}};
+    return Progress::failed;
+  }
+  auto connecting = connect_to(address, upstream.transparent ? client_ : nullptr);
   if (!connecting) {
     error_ = connecting.error();
     return Progress::failed;
@@ -204,12 +368,38 @@ Connector::Progress Connector::begin(size_t index) {
     error_ = transport.error();
     return Progress::failed;
   }
-  transport_ = std::move(*transport);
-  transport_->set_handler(this);
-  if (needs_keep_alive(upstream.timeouts.tunnel)) set_keep_alive(transport_->fd());
+  adopt(std::move(*transport));
   upstream_->context.io->loop.arm(deadline_, upstream.timeouts.connect);
   return connecting->in_progress ? Progress::waiting : advance();
 }
+
+void Connector::adopt(TransportPtr transport) {
+  transport_ = std::move(transport);
+  transport_->set_handler(this);
+  if (needs_keep_alive(upstream_->upstream.timeouts.tunnel)) set_keep_alive(transport_->fd());
+}
+
+Connector::Progress Connector::begin_race(const Endpoint& endpoint) {
+  IoContext& io = *upstream_->context.io;
+  const Endpoint::Addresses addresses = endpoint.addresses();
+  race_ = std::make_unique<HappyEyeballs>(io, static_cast<HappyEyeballs::Owner&>(*this));
+  io.loop.arm(deadline_, upstream_->upstream.timeouts.connect);
+  auto outcome = race_->start(addresses.first, addresses.second, upstream_->upstream.transparent ? client_ : nullptr);
+  return outcome ? take_winner(std::move(*outcome)) : Progress::waiting;
+}
+
+Connector::Progress Connector::take_winner(Result<TransportPtr> winner) {
+  auto race = std::move(race_);
+  if (!winner) {
+    error_ = winner.error();
+    return Progress::failed;
+  }
+  if (race->second_won()) upstream_->upstream.endpoints[index_]->begin_with_other(race->first());
+  adopt(std::move(*winner));
+  return advance();
+}
+
+void Connector::on_raced(Result<TransportPtr> winner) { went(take_winner(std::move(winner))); }
 
 Connector::Progress Connector::advance() {
   const Upstream& upstream = upstream_->upstream;
@@ -233,6 +423,10 @@ Connector::Progress Connector::advance() {
   }
   error_ = transport_->error();
   error_.what = "TLS to the server";
+  if (const ProtocolHint hint = hint_of_tls_failure(transport_->tls_failure()); hint != ProtocolHint::none) {
+    note_hint(upstream, *upstream.endpoints[index_], hint);
+    error_.detail.append(error_.detail.empty() ? "" : "; ").append(advice(hint, upstream.side));
+  }
   error_.retry = Retry::other_endpoint;
   return Progress::failed;
 }
@@ -264,24 +458,25 @@ bool Connector::take_connection(ServerConnection& connection) {
   deadline_.disarm();
   transport_->set_handler(nullptr);
   connection.connect_ms = static_cast<uint32_t>((Loop::precise_now() - started_us_) / 1000);
-  connection.load = std::move(load_);
-  connection.endpoint = index_;
-  connection.generation = generation_;
   if (may_be_h2()) upstream_->h2_pools[index_]->learn(h2);
   if (h2) {
     // Who waits goes on when the server has said how many requests it takes.
-    connection.h2 = &upstream_->h2_pools[index_]->adopt(std::move(transport_), key_, generation_, std::move(dial_));
+    connection.h2 = &upstream_->h2_pools[index_]->adopt(std::move(transport_), key_, generation_, std::move(dial_),
+                                                        std::move(slot_));
   } else {
     connection.transport = std::move(transport_);
     connection.seat = std::move(seat_);
   }
   end_dial(nullptr);
+  settle(connection);
   return true;
 }
 
-void Connector::on_io() {
+void Connector::on_io() { went(advance()); }
+
+void Connector::went(Progress progress) {
   ServerConnection connection;
-  switch (advance()) {
+  switch (progress) {
     case Progress::waiting: return;
     case Progress::connected:
       if (take_connection(connection)) {
@@ -296,6 +491,10 @@ void Connector::on_io() {
 }
 
 void Connector::on_deadline(Deadline&) {
+  if (waiting()) {
+    on_queue_deadline();
+    return;
+  }
   error_ = Error{Kind::timeout,
                  Side::upstream,
                  Retry::other_endpoint,

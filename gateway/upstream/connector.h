@@ -9,6 +9,8 @@
 #include "transport/transport.h"
 #include "upstream/gate.h"
 #include "upstream/h2_pool.h"
+#include "upstream/happy_eyeballs.h"
+#include "upstream/server_queue.h"
 #include "upstream/worker_upstream.h"
 
 namespace sallyport {
@@ -42,6 +44,7 @@ struct ServerConnection {
   H2Connection* h2 = nullptr;  // the request becomes a stream of it: to be opened at once, for it is the pool's
   LoadTicket load;
   Gate::Seat seat;          // of pooled HTTP/1.1 connections
+  ServerSlot slot;          // of a server with max_connections
   size_t endpoint = 0;      // index in the upstream
   uint32_t generation = 0;  // the endpoint's when it was connected
   bool reused = false;
@@ -49,7 +52,9 @@ struct ServerConnection {
 };
 
 struct ConnectOptions {
-  uint64_t client_key = 0;        // stable_hash of the client's address
+  uint64_t key = 0;                 // stable_hash of what balance: source-hash or uri-hash goes by
+  const Address* client = nullptr;  // for sticky by source, and transparent; must outlive the attempt
+  int preferred = -1;               // the server that the client's cookie names
   std::string_view host;          // the client's host: name for TLS where none is configured
   std::string_view proxy_header;  // sent first, before TLS
   bool pooled = false;            // a connection from the pool will do
@@ -67,6 +72,8 @@ class Connector final : public IoHandler,
                         private Deadline::Owner,
                         private H2Waiter,
                         private Gate::Waiter,
+                        private SlotWaiter,
+                        private HappyEyeballs::Owner,
                         private Runnable {
  public:
   class Owner {
@@ -85,7 +92,7 @@ class Connector final : public IoHandler,
   // Kind::unavailable when there is no server to try.
   std::optional<Result<ServerConnection>> start(WorkerUpstream& upstream, const ConnectOptions& options);
   void cancel() noexcept;
-  bool busy() const noexcept { return transport_ != nullptr; }
+  bool busy() const noexcept { return transport_ != nullptr || race_ != nullptr; }
   // The key a connection of this upstream is pooled under, for a request to this host.
   static std::string_view pool_key(const Upstream& upstream, const Endpoint& endpoint, std::string_view host) noexcept;
 
@@ -95,14 +102,35 @@ class Connector final : public IoHandler,
   void on_deadline(Deadline& which) override;
   void on_dialed(const Error* error) override;
   void on_seat(Gate::Seat seat) override;
+  void on_slot(ServerSlot slot, HandedOver connection) override;
   void on_run() override;
+  void on_raced(Result<TransportPtr> winner) override;
   bool may_be_h2() const noexcept;
-  // A connection that is there already, or the place in a queue for one: true if there is no need to connect.
-  bool find_connection(std::optional<Result<ServerConnection>>& found);
+  enum class Where : uint8_t {
+    found,    // a connection that is there already
+    waiting,  // for a connection to come free, or for a dial
+    connect,  // there is none
+    busy,     // there is none, and the server has all it may have
+  };
+  Where find_connection(std::optional<Result<ServerConnection>>& found);
+  Balancer::Choice choose();
+  void set_server(size_t index);
+  std::optional<Result<ServerConnection>> wait_in_queue(int index);
+  void on_queue_deadline();
+  // What came with the slot that was waited for.
+  bool take_handed(std::optional<Result<ServerConnection>>& found);
+  std::optional<Result<ServerConnection>> go_on();
+  // A connection is there: what follows from that for the client and the server.
+  void settle(ServerConnection& connection);
+  Error no_server() const;
   void end_dial(const Error* error);
   std::optional<Result<ServerConnection>> try_servers();
   Progress begin(size_t index);
+  Progress begin_race(const Endpoint& endpoint);
+  Progress take_winner(Result<TransportPtr> winner);
+  void adopt(TransportPtr transport);
   Progress advance();
+  void went(Progress progress);
   Progress start_tls();
   void attempt_failed();
   // Connected: what ALPN has chosen decides what it is. False: not what was asked for; error_ is set.
@@ -112,7 +140,14 @@ class Connector final : public IoHandler,
   Owner& owner_;
   Deadline deadline_;
   WorkerUpstream* upstream_ = nullptr;
-  uint64_t client_key_ = 0;
+  uint64_t key_hash_ = 0;
+  const Address* client_ = nullptr;
+  int preferred_ = -1;
+  uint64_t stuck_to_ = 0;  // what the sticky table says
+  ServerSlot slot_;
+  HandedOver handed_;
+  uint64_t queued_ms_ = 0;
+  int queued_for_ = -1;
   std::string host_;
   std::string proxy_header_;
   bool pooled_ = false;
@@ -132,6 +167,7 @@ class Connector final : public IoHandler,
   uint64_t started_us_ = 0;
   LoadTicket load_;
   TransportPtr transport_;
+  std::unique_ptr<HappyEyeballs> race_;  // of a server with two addresses, until one of them is connected
   Error error_;
 };
 

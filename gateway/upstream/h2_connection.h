@@ -13,6 +13,7 @@
 #include "transport/gathered_writes.h"
 #include "transport/transport.h"
 #include "upstream/h2_dial.h"
+#include "upstream/server_queue.h"
 
 namespace sallyport {
 
@@ -57,6 +58,8 @@ class H2Connection final : public ListHook<H2Connection>,
 
   std::string_view key() const noexcept { return key_; }
   uint32_t generation() const noexcept { return generation_; }
+  // No request is on it, and none waits for it.
+  bool idle() const noexcept { return session_.streams() == 0 && waiting_.empty() && !dial_; }
   // Whether another request may begin here.
   bool has_room() const noexcept;
   bool settings_received() const noexcept { return session_.settings_received(); }
@@ -75,6 +78,7 @@ class H2Connection final : public ListHook<H2Connection>,
   // A stream waits for SETTINGS, or has stopped waiting, before it opens. Counts as a stream.
   void wait_for_settings(Stream& stream);
   void stop_waiting(Stream& stream);
+  ServerSlot slot;  // of a server with max_connections; the pool sets it and gives it back
   // The pool has let go of it, which ends it: the socket is closed at once.
   void leave();
   // Nothing came for too long: no new requests here if the connection has been silent since (ms of the loop's clock).

@@ -16,8 +16,10 @@ H2Connection* H2Pool::find(std::string_view key, uint32_t generation) {
 }
 
 H2Connection& H2Pool::adopt(TransportPtr transport, std::string_view key, uint32_t generation,
-                            std::unique_ptr<H2Dial> dial) {
+                            std::unique_ptr<H2Dial> dial, ServerSlot slot) {
   auto* connection = new H2Connection(*this, std::move(transport), key, generation, std::move(dial));
+  if (slot && holder_ != nullptr) holder_->idle.fetch_add(1);
+  connection->slot = std::move(slot);
   connections_.push_front(*connection);
   ++size_;
   return *connection;
@@ -26,8 +28,20 @@ H2Connection& H2Pool::adopt(TransportPtr transport, std::string_view key, uint32
 void H2Pool::drop(H2Connection& connection) {
   static_cast<ListHook<H2Connection>&>(connection).unlink();
   --size_;
+  if (connection.slot && holder_ != nullptr) holder_->idle.fetch_sub(1);
   connection.leave();
+  connection.slot.release();
   io_->loop.bury(std::unique_ptr<Doomed>(&connection));
+}
+
+bool H2Pool::drop_idle() {
+  for (H2Connection* connection = connections_.front(); connection != nullptr;
+       connection = connections_.next(*connection))
+    if (connection->idle()) {
+      drop(*connection);
+      return true;
+    }
+  return false;
 }
 
 H2Dial* H2Pool::dial(std::string_view key, uint32_t generation) {

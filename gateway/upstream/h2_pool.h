@@ -10,6 +10,7 @@
 #include "net/loop.h"
 #include "upstream/h2_connection.h"
 #include "upstream/h2_dial.h"
+#include "upstream/server_queue.h"
 
 namespace sallyport {
 
@@ -17,7 +18,8 @@ class H2Pool {
  public:
   static constexpr size_t kWaitersPerDial = 99;  // a new connection takes a hundred streams, until it says otherwise
 
-  H2Pool(IoContext& io) noexcept : io_(&io) {}
+  // holder: counts connections that hold a slot; may be null.
+  explicit H2Pool(IoContext& io, IdleHolder* holder = nullptr) noexcept : io_(&io), holder_(holder) {}
   ~H2Pool();
   H2Pool(const H2Pool&) = delete;
   H2Pool& operator=(const H2Pool&) = delete;
@@ -26,7 +28,10 @@ class H2Pool {
   // One with room for a request; null: none. key: what must be equal: the name TLS was verified for, the PROXY header.
   H2Connection* find(std::string_view key, uint32_t generation);
   // dial: of those who wait for it; may be null.
-  H2Connection& adopt(TransportPtr transport, std::string_view key, uint32_t generation, std::unique_ptr<H2Dial> dial);
+  H2Connection& adopt(TransportPtr transport, std::string_view key, uint32_t generation, std::unique_ptr<H2Dial> dial,
+                      ServerSlot slot = {});
+  // One that no request uses. False: there is none.
+  bool drop_idle();
 
   // What ALPN has told of this server: whether it is worth waiting for.
   bool only_http1() const noexcept { return only_http1_; }
@@ -44,6 +49,7 @@ class H2Pool {
   void drop(H2Connection& connection);
 
   IoContext* io_;
+  IdleHolder* holder_;
   List<H2Connection> connections_;
   List<H2Dial> dials_;
   size_t size_ = 0;

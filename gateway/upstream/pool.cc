@@ -15,51 +15,66 @@ struct Pool::Idle final : ListHook<Idle>, IoHandler, Deadline::Owner, Doomed {
 
   Pool& pool;
   TransportPtr transport;
+  ServerSlot slot;
   std::string key;
   uint32_t generation = 0;
   Deadline deadline;
 };
 
-Pool::Pool(Loop& loop) noexcept : loop_(&loop) {}
+Pool::Pool(Loop& loop, IdleHolder* holder) noexcept : loop_(&loop), holder_(holder) {}
 
 Pool::~Pool() {
   while (Idle* idle = idle_.front()) drop(*idle);
 }
 
-TransportPtr Pool::leave(Idle& idle) {
+TransportPtr Pool::leave(Idle& idle, ServerSlot& slot) {
   static_cast<ListHook<Idle>&>(idle).unlink();
   idle.deadline.disarm();
   static_cast<ListHook<Deadline>&>(idle.deadline).unlink();
   --size_;
+  if (idle.slot && holder_ != nullptr) holder_->idle.fetch_sub(1);
+  slot = std::move(idle.slot);
   idle.transport->set_handler(nullptr);
   return std::move(idle.transport);
 }
 
 // From within its own callbacks too.
 void Pool::drop(Idle& idle) {
-  leave(idle).reset();
+  ServerSlot slot;  // given up last: whoever waits for it may connect at once
+  leave(idle, slot).reset();
   loop_->bury(std::unique_ptr<Doomed>(&idle));
 }
 
-TransportPtr Pool::take(std::string_view key, uint32_t generation, bool look) {
+bool Pool::drop_oldest() {
+  if (idle_.empty()) return false;
+  drop(*idle_.back());
+  return true;
+}
+
+TransportPtr Pool::take(std::string_view key, uint32_t generation, bool look, ServerSlot* slot) {
   for (Idle* idle = idle_.front(); idle != nullptr;) {
     Idle* next = idle_.next(*idle);
     if (idle->generation != generation) {
       drop(*idle);
     } else if (idle->key == key) {
-      TransportPtr transport = leave(*idle);
+      ServerSlot own;
+      TransportPtr transport = leave(*idle, own);
       if (spare_.size() < kSpare)
         spare_.emplace_back(idle);
       else
         delete idle;
-      if (!look || transport->quiet()) return transport;
+      if (!look || transport->quiet()) {
+        if (slot != nullptr) *slot = std::move(own);
+        return transport;
+      }
+      transport.reset();
     }
     idle = next;
   }
   return nullptr;
 }
 
-void Pool::give(TransportPtr transport, std::string_view key, uint32_t generation) {
+void Pool::give(TransportPtr transport, std::string_view key, uint32_t generation, ServerSlot slot) {
   // Bytes behind a response, or its end: this connection must not meet another request.
   if (transport->hangup() || (transport->can_read() && transport->read() != Transport::Read::again)) return;
   if (size_ >= kMost) drop(*idle_.back());
@@ -67,6 +82,8 @@ void Pool::give(TransportPtr transport, std::string_view key, uint32_t generatio
   Idle* idle = spare_.back().release();
   spare_.pop_back();
   idle->transport = std::move(transport);
+  idle->slot = std::move(slot);
+  if (idle->slot && holder_ != nullptr) holder_->idle.fetch_add(1);
   idle->key = key;
   idle->generation = generation;
   idle->transport->set_handler(idle);

@@ -3,6 +3,7 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "transport/transport.h"
@@ -11,6 +12,7 @@
 #include "upstream/gate.h"
 #include "upstream/h2_pool.h"
 #include "upstream/pool.h"
+#include "upstream/server_queue.h"
 #include "upstream/upstream.h"
 
 namespace sallyport {
@@ -24,21 +26,24 @@ struct UpstreamContextOfWorker {
   size_t soft_limit = 256;  // of HTTP/1.1 connections to one server, see Gate
 };
 
-struct WorkerUpstream {
-  WorkerUpstream(const Upstream& the_upstream, UpstreamContextOfWorker& the_context, uint64_t seed)
-      : upstream(the_upstream), context(the_context), balancer(the_upstream, seed) {
-    for (size_t i = 0; i < upstream.endpoints.size(); ++i) {
-      pools.push_back(std::make_unique<Pool>(context.io->loop));
-      gates.push_back(std::make_unique<Gate>(context.io->loop, context.soft_limit));
-      if (upstream.protocol != config::HttpProtocol::http1) h2_pools.push_back(std::make_unique<H2Pool>(*context.io));
-    }
-  }
+struct WorkerUpstream final : private IdleHolder {
+  WorkerUpstream(const Upstream& the_upstream, UpstreamContextOfWorker& the_context, uint64_t seed);
+  ~WorkerUpstream();
+
+  // A connection that its request is done with: to who waits for its server, or to the pool.
+  void give(TransportPtr transport, ServerSlot slot, std::string_view key, size_t endpoint, uint32_t generation);
+  // ServerBits that have all the connections they may have, and none of them idle here.
+  ServerBits full() const noexcept;
+
   const Upstream& upstream;
   UpstreamContextOfWorker& context;
   Balancer balancer;
   std::vector<std::unique_ptr<Pool>> pools;       // one per endpoint
   std::vector<std::unique_ptr<Gate>> gates;       // likewise
   std::vector<std::unique_ptr<H2Pool>> h2_pools;  // likewise; none where only HTTP/1.1 is spoken
+
+ private:
+  void yield_idle() override;
 };
 
 }  // namespace sallyport

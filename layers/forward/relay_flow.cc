@@ -8,7 +8,7 @@
 namespace sallyport {
 
 RelayFlow::RelayFlow(Client& client, const Service& service, const ClientHello* hello)
-    : Flow(client), service_(service), connector_(*this) {
+    : Flow(client), service_(service), connector_(std::make_unique<Connector>(static_cast<Connector::Owner&>(*this))) {
   ProxyTlvs tlvs;
   if (client.tls) tlvs.ssl = true;
   if (hello != nullptr) tlvs.alpn = hello->offers_h2 ? "h2" : hello->offers_http1 ? "http/1.1" : "";
@@ -24,10 +24,11 @@ void RelayFlow::start() {
     return;
   }
   ConnectOptions options;
-  options.client_key = client_key(client_.peer);
+  options.key = client_key(client_.peer);
+  options.client = &client_.peer;
   options.host = client_.sni;
   options.proxy_header = proxy_header_;
-  if (auto outcome = connector_.start(client_.upstream_of(service_), options)) on_connected(std::move(*outcome));
+  if (auto outcome = connector_->start(client_.upstream_of(service_), options)) on_connected(std::move(*outcome));
 }
 
 void RelayFlow::on_connected(Result<ServerConnection> connection) {
@@ -35,15 +36,19 @@ void RelayFlow::on_connected(Result<ServerConnection> connection) {
     const Error& error = connection.error();
     // Nothing was forwarded: the client sees what it would have seen from a server that is not there.
     client_.transport->reset_on_close();
+    if (error.kind == Kind::limit) client_.worker->counters.reject(Rejection::busy);
     End end = error.kind == Kind::unavailable ? End::no_server
+              : error.kind == Kind::limit     ? End::limit
               : error.kind == Kind::timeout   ? End::server_timeout
               : error.kind == Kind::tls       ? End::server_error
                                               : End::server_refused;
     finish(end, error.text());
     return;
   }
+  std::string().swap(proxy_header_);
   tunnel_ = std::make_unique<Tunnel>(client_, std::move(*connection), service_.config.timeouts.tunnel,
                                      static_cast<Tunnel::Owner&>(*this));
+  connector_.reset();
   tunnel_->start();
 }
 
@@ -54,8 +59,15 @@ void RelayFlow::on_io() {
 
 void RelayFlow::abort() { finish(End::drain); }
 
+void RelayFlow::server_down(const Endpoint& endpoint) {
+  if (!tunnel_ || tunnel_->server().load.endpoint() != &endpoint) return;
+  client_.transport->reset_on_close();
+  finish(End::server_cut, "the server is down");
+}
+
 void RelayFlow::finish(End end, std::string_view reason) {
-  connector_.cancel();  // what else is due in this turn must find nothing to do
+  if (connector_) connector_->cancel();  // what else is due in this turn must find nothing to do
+  std::string server_label;
   AccessRecord record;
   record.client = client_.peer;
   record.listener = client_.listener->name;
@@ -68,7 +80,8 @@ void RelayFlow::finish(End end, std::string_view reason) {
   record.total_ms = static_cast<int64_t>((Loop::precise_now() - client_.accepted_us) / 1000);
   if (tunnel_) {
     const ServerConnection& server = tunnel_->server();
-    record.server = server.load.endpoint()->label();
+    server.load.endpoint()->write_label(server_label);
+    record.server = server_label;
     record.connect_ms = server.connect_ms;
     record.first_byte_ms = tunnel_->first_byte_ms();
     record.bytes_in = tunnel_->from_client();

@@ -17,6 +17,7 @@ class RelayFlow final : public Flow, private Connector::Owner, private Tunnel::O
   void start() override;
   void drain() override {}  // a relay cannot tell a good moment to end: it runs until the drain time is over
   void abort() override;
+  void server_down(const Endpoint& endpoint) override;
   void on_io() override;
 
  private:
@@ -26,7 +27,7 @@ class RelayFlow final : public Flow, private Connector::Owner, private Tunnel::O
 
   const Service& service_;
   std::string proxy_header_;
-  Connector connector_;
+  std::unique_ptr<Connector> connector_;  // until it has connected: a tunnel that lives for days needs none
   std::unique_ptr<Tunnel> tunnel_;  // once connected; it takes the client's events then
 };
 

@@ -6,8 +6,10 @@
 #include "base/text.h"
 #include "layers/forward/proxy_header_for.h"
 #include "layers/terminate/grpc.h"
+#include "layers/terminate/sticky_cookie.h"
 #include "layers/terminate/websocket.h"
 #include "net/socket.h"
+#include "upstream/trouble.h"
 
 namespace sallyport {
 namespace {
@@ -44,7 +46,8 @@ void Exchange::begin(Client& client, ClientSide& side, bool upgrade) {
   side_ = &side;
   upgrade_ = upgrade;
   upstream_ = &client.upstream_of(*service);
-  pin_ = service->config.proxy_protocol != config::ProxyProtocol::off;
+  pin_ = speaks_for_one_client();
+  preferred_ = take_cookie(upstream_->upstream, request.fields);
   if (pinned_.transport) {
     pinned_.reused = true;
     pin_ = true;
@@ -54,9 +57,17 @@ void Exchange::begin(Client& client, ClientSide& side, bool upgrade) {
   connect(false);
 }
 
+// A connection that tells the server whose it is, by a PROXY header or by its very address.
+bool Exchange::speaks_for_one_client() const noexcept {
+  return service->config.proxy_protocol != config::ProxyProtocol::off || service->config.transparent;
+}
+
 void Exchange::connect(bool only_fresh) {
   ConnectOptions options;
-  options.client_key = client_key(client_address);
+  const bool by_uri = upstream_->upstream.balance == config::Balance::uri_hash;
+  options.key = by_uri ? stable_hash(request.path()) : client_key(client_address);
+  options.client = &client_address;
+  options.preferred = preferred_;
   options.host = request.host;
   options.http = true;
   options.avoid = refused_;
@@ -69,7 +80,7 @@ void Exchange::connect(bool only_fresh) {
     tlvs.authority = client_->sni;
     header = proxy_header_for(*client_, *service, tlvs);
     options.proxy_header = header;
-  } else {
+  } else if (!speaks_for_one_client()) {
     options.pooled = true;
     options.only_fresh = only_fresh;
     options.must_be_alive = !is_idempotent(request.method) || request.body != http::Body::none;
@@ -82,6 +93,10 @@ void Exchange::on_connected(Result<ServerConnection> connection) {
   if (!connection) {
     const Error& error = connection.error();
     switch (error.kind) {
+      case Kind::limit:
+        client_->worker->counters.reject(Rejection::busy);
+        fail(End::limit, 503, error.text());
+        break;
       case Kind::unavailable: fail(End::no_server, 503, error.text()); break;
       case Kind::timeout: fail(End::server_timeout, 504, error.text()); break;
       case Kind::tls: fail(End::server_error, 502, error.text()); break;
@@ -96,7 +111,7 @@ void Exchange::on_connected(Result<ServerConnection> connection) {
 
 void Exchange::start_request(ServerConnection connection) {
   connect_ms_ = connection.connect_ms;
-  server_label_ = connection.load.endpoint()->label();
+  connection.load.endpoint()->write_label(server_label_);
   endpoint_ = connection.endpoint;
   if (connection.h2 != nullptr) {
     h2_leg_.attach(std::move(connection), response, response_trailers, client_->worker->io.loop.now());
@@ -128,10 +143,16 @@ void Exchange::send_held() {
   if (request_ended_) leg_->send_end(request_trailers, scratch);
 }
 
+// What may be sent again though a server has seen it, where the service asks for that.
+bool Exchange::repeatable() const noexcept {
+  const config::RetryOn& on = service->config.retry_on;
+  return (on.reset || !on.statuses.empty()) && is_idempotent(request.method);
+}
+
 void Exchange::keep_for_replay(Bytes piece) {
   if (!replayable_body_) return;
   size_t kept = replay_ ? replay_->size() : 0;
-  if (leg_ != &h2_leg_ || upgrade_ || head_received_ || kept + piece.size() > kMostReplayed) {
+  if ((leg_ != &h2_leg_ && !repeatable()) || upgrade_ || head_received_ || kept + piece.size() > kMostReplayed) {
     replayable_body_ = false;
     replay_.reset();
     return;
@@ -209,7 +230,19 @@ bool Exchange::leg_may_read() const { return side_->may_receive(); }
 void Exchange::leg_head(bool interim) {
   if (first_byte_ms < 0) first_byte_ms = static_cast<int64_t>((Loop::precise_now() - started_us) / 1000);
   if (!interim) {
+    Endpoint& endpoint = *upstream_->upstream.endpoints[endpoint_];
+    if (response.status >= 500)
+      note_trouble(upstream_->upstream, endpoint, client_->worker->io.loop.now(), "status " + std::to_string(response.status));
+    else
+      endpoint.health.traffic_passed();
+    if (retry_on_status()) {
+      if (endpoint_ < 64) refused_ |= Tried{1} << endpoint_;
+      let_go();
+      client_->worker->io.loop.run_soon(*this);  // the leg that is speaking must have returned before it is used again
+      return;
+    }
     head_received_ = true;
+    if (static_cast<int>(endpoint_) != preferred_) add_cookie(upstream_->upstream, endpoint_, client_->tls, response.fields);
     replay_.reset();
     if (needs_keep_alive(service->config.timeouts.tunnel)) set_keep_alive(client_->transport->fd());
     if (leg_ == &h1_leg_ && (speaks_ntlm(request.fields) || (response.status == 401 && speaks_ntlm(response.fields))))
@@ -218,7 +251,12 @@ void Exchange::leg_head(bool interim) {
   side_->on_response_head(*this, interim);
 }
 
-void Exchange::leg_body(Bytes piece) { side_->on_response_body(*this, piece); }
+void Exchange::leg_body(Bytes piece) {
+  if (response.status == 400 && !upstream_->upstream.tls)
+    note_hint(upstream_->upstream, *upstream_->upstream.endpoints[endpoint_],
+              hint_of_response(response.status, as_text(piece)));
+  side_->on_response_body(*this, piece);
+}
 
 void Exchange::leg_ended() {
   over_ = true;
@@ -244,8 +282,36 @@ ServerConnection Exchange::take_connection() noexcept {
   return h1_leg_.detach();
 }
 
+bool Exchange::may_repeat() const noexcept {
+  return !head_received_ && !upgrade_ && !ntlm_ && repeatable() && replayable_body_ && tries_ <= service->config.retries;
+}
+
+bool Exchange::retry_on_status() const {
+  const auto& statuses = service->config.retry_on.statuses;
+  if (statuses.empty() || std::find(statuses.begin(), statuses.end(), response.status) == statuses.end()) return false;
+  const Tried tried = endpoint_ < 64 ? refused_ | Tried{1} << endpoint_ : refused_;
+  return may_repeat() && upstream_->balancer.another(tried);
+}
+
+// The server's side as if nothing had been asked yet, with the body where it was before.
+void Exchange::let_go() {
+  deadline_.disarm();
+  if (leg_ == &h1_leg_) h1_leg_.close();
+  h2_leg_.abandon();
+  leg_ = nullptr;
+  server_code_ = http::H2Code::no_error;
+  response.clear();
+  response_trailers.clear();
+  if (replay_) {
+    if (held_) replay_->take(*held_);
+    held_ = std::move(replay_);
+  }
+  client_->worker->counters.retries.add();
+}
+
 bool Exchange::may_retry(const Error& error) const noexcept {
   if (head_received_ || upgrade_) return false;
+  if (error.kind == Kind::cut && service->config.retry_on.reset && may_repeat()) return true;
   switch (error.retry) {
     case Retry::no: return false;
     // The server may have done something with it.
@@ -259,24 +325,28 @@ bool Exchange::may_retry(const Error& error) const noexcept {
 
 void Exchange::leg_failed(const Error& error) {
   server_code_ = leg_ == &h2_leg_ ? h2_leg_.code() : http::H2Code::no_error;
+  if (error.retry != Retry::if_reused)  // one that it closed while idle tells nothing
+    note_trouble(upstream_->upstream, *upstream_->upstream.endpoints[endpoint_], client_->worker->io.loop.now(),
+                 error.text());
   bool wants_http1 = server_code_ == http::H2Code::http_1_1_required && !only_http1_ && !head_received_ &&
                      replayable_body_ && service->upstream->protocol == config::HttpProtocol::auto_;
   if (wants_http1 || may_retry(error)) {
     only_http1_ = only_http1_ || wants_http1;
-    if (error.retry == Retry::other_endpoint && endpoint_ < 64) refused_ |= Tried{1} << endpoint_;
-    if (leg_ == &h1_leg_) h1_leg_.close();
-    h2_leg_.abandon();
-    leg_ = nullptr;
-    server_code_ = http::H2Code::no_error;
-    if (replay_) held_ = std::move(replay_);
-    client_->worker->counters.retries.add();
+    if (error.retry != Retry::if_reused && endpoint_ < 64) refused_ |= Tried{1} << endpoint_;
+    let_go();
     connect(true);
     return;
+  }
+  std::string why = error.text();
+  if (leg_ == &h1_leg_ && h1_leg_.saw_tls()) {
+    const Upstream& upstream = upstream_->upstream;
+    note_hint(upstream, *upstream.endpoints[endpoint_], ProtocolHint::speaks_tls);
+    why.append("; ").append(advice(ProtocolHint::speaks_tls, upstream.side));
   }
   fail(error.kind == Kind::protocol || error.kind == Kind::limit ? End::server_error
        : head_received_                                          ? End::server_cut
                                                                  : End::server_closed,
-       502, error.text());
+       502, std::move(why));
 }
 
 void Exchange::fail(End how, int status_to_send, std::string why) {
@@ -286,9 +356,16 @@ void Exchange::fail(End how, int status_to_send, std::string why) {
   side_->on_failed(*this, status_to_send);
 }
 
+void Exchange::server_down(const Endpoint& endpoint) {
+  if (over_ || leg_ == nullptr || upstream_->upstream.endpoints[endpoint_].get() != &endpoint) return;
+  fail(End::server_cut, 502, "the server is down");
+  side_->on_exchange();
+}
+
 void Exchange::cancel() {
   over_ = true;
   deadline_.disarm();
+  static_cast<ListHook<Runnable>&>(*this).unlink();
   connector_.cancel();
   if (leg_ != nullptr) leg_->abandon();
   leg_ = nullptr;
@@ -306,15 +383,20 @@ void Exchange::release() {
   }
   leg_ = nullptr;
   ServerConnection connection = h1_leg_.detach();
+  const Upstream& upstream = upstream_->upstream;
   if (pin_) {
     connection.seat.release();
+    // Kept for one client it would keep its place from those who wait, unless it cannot be had again (NTLM).
+    if (connection.slot && !ntlm_ && upstream.queue->waits_for(*upstream.endpoints[connection.endpoint])) return;
     pinned_ = std::move(connection);
     return;
   }
-  const Upstream& upstream = upstream_->upstream;
-  upstream_->pools[connection.endpoint]->give(
-      std::move(connection.transport),
-      Connector::pool_key(upstream, *upstream.endpoints[connection.endpoint], request.host), connection.generation);
+  const size_t endpoint = connection.endpoint;
+  connection.load = LoadTicket();
+  connection.seat.release();
+  upstream_->give(std::move(connection.transport), std::move(connection.slot),
+                  Connector::pool_key(upstream, *upstream.endpoints[endpoint], request.host), endpoint,
+                  connection.generation);
 }
 
 void Exchange::reset() {
@@ -338,6 +420,7 @@ void Exchange::reset() {
   pinned_ = ServerConnection();
   server_code_ = http::H2Code::no_error;
   tries_ = 0;
+  preferred_ = -1;
   refused_ = 0;
   upgrade_ = upgraded_ = request_ended_ = body_seen_ = head_received_ = over_ = pin_ = ntlm_ = only_http1_ = false;
   replayable_body_ = true;

@@ -15,7 +15,7 @@
 
 namespace sallyport {
 
-class Exchange final : private Connector::Owner, private Leg::Owner, private Deadline::Owner {
+class Exchange final : private Connector::Owner, private Leg::Owner, private Deadline::Owner, private Runnable {
  public:
   // The client's side. on_* tell what is new; none of them may destroy the exchange, only note it: on_exchange comes
   // when the client's flow should pump.
@@ -74,6 +74,8 @@ class Exchange final : private Connector::Owner, private Leg::Owner, private Dea
   bool pump();
   // The server has something to read, and may have more to say.
   bool can_progress() const noexcept { return !over_ && leg_ != nullptr && leg_->can_progress(); }
+  // Ends what this server was asked, and is tunneled to it.
+  void server_down(const Endpoint& endpoint);
   // The client is gone, or has what it needs: frees the server's side at once. An unfinished connection is reset.
   void cancel();
   // The response is complete: the server's connection goes back to the pool, or stays for this client only.
@@ -103,12 +105,19 @@ class Exchange final : private Connector::Owner, private Leg::Owner, private Dea
   void leg_failed(const Error& error) override;
   bool leg_may_read() const override;
   void on_deadline(Deadline& which) override;
+  void on_run() override { connect(true); }
 
+  bool speaks_for_one_client() const noexcept;
   void connect(bool only_fresh);
   void start_request(ServerConnection connection);
   void send_held();
+  bool repeatable() const noexcept;
   void keep_for_replay(Bytes piece);
   bool may_retry(const Error& error) const noexcept;
+  // The same request may be sent to another server though this one has seen it (retry_on: reset, 502 …).
+  bool may_repeat() const noexcept;
+  bool retry_on_status() const;
+  void let_go();
   config::Milliseconds answer_time() const noexcept;
   void fail(End how, int status_to_send, std::string why);
   void arm(config::Milliseconds after);
@@ -134,6 +143,7 @@ class Exchange final : private Connector::Owner, private Leg::Owner, private Dea
   int64_t connect_ms_ = -1;
   size_t endpoint_ = 0;  // of the server that was asked last
   Tried refused_ = 0;    // servers that have not processed it
+  int preferred_ = -1;   // the server that the client's cookie names
   int tries_ = 0;
   bool upgrade_ = false;
   bool request_ended_ = false;

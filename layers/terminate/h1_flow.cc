@@ -429,6 +429,16 @@ void H1Flow::abort() {
   }
 }
 
+void H1Flow::server_down(const Endpoint& endpoint) {
+  if (ended_) return;
+  if (!tunnel_) {
+    if (exchange_) exchange_->server_down(endpoint);
+  } else if (tunnel_->server().load.endpoint() == &endpoint) {
+    client_.transport->reset_on_close();
+    on_tunnel_over(End::server_cut, "the server is down");
+  }
+}
+
 // One deadline, for whatever the client is waited for at the moment. It is set anew when that changes or the client
 // makes progress, never because the server does.
 void H1Flow::rearm() {

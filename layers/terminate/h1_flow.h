@@ -27,6 +27,7 @@ class H1Flow final : public Flow,
   void start() override;
   void drain() override;
   void abort() override;
+  void server_down(const Endpoint& endpoint) override;
   void on_io() override;
 
  private:

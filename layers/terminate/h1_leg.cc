@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "http/h1_writer.h"
+#include "upstream/protocol_hint.h"
 
 namespace sallyport {
 namespace {
@@ -20,7 +21,7 @@ void H1Leg::attach(ServerConnection connection, http::ResponseHead& response, ht
   trailers_ = &trailers;
   reader_ = http::H1ResponseReader();
   partial_.clear();
-  request_sent_ = upgrade_ = raw_ = half_closed_ = end_wanted_ = got_bytes_ = reusable_ = false;
+  request_sent_ = upgrade_ = raw_ = half_closed_ = end_wanted_ = got_bytes_ = saw_tls_ = reusable_ = false;
   interims_ = 0;
 }
 
@@ -167,6 +168,7 @@ bool H1Leg::feed(Bytes input) {
         owner_.leg_ended();
         return false;
       case http::H1Event::error:
+        saw_tls_ = is_tls_alert(input);
         fail(Kind::protocol, "the server broke a rule of HTTP", reader_.failure().why);
         return false;
     }

@@ -29,6 +29,8 @@ class H1Leg final : public Leg, public IoHandler {
   void abandon() noexcept override;
   // True once the response is complete and the server keeps the connection.
   bool reusable() const noexcept { return reusable_; }
+  // What came instead of a response was a TLS record.
+  bool saw_tls() const noexcept { return saw_tls_; }
   const ServerConnection& connection() const noexcept { return connection_; }
   ServerConnection detach() noexcept;
   void close() noexcept { connection_ = ServerConnection(); }
@@ -55,6 +57,7 @@ class H1Leg final : public Leg, public IoHandler {
   bool half_closed_ = false;  // with raw_: the server has ended its side
   bool end_wanted_ = false;   // with raw_: the client has
   bool got_bytes_ = false;
+  bool saw_tls_ = false;
   bool reusable_ = false;
   int interims_ = 0;
 };

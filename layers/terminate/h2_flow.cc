@@ -208,6 +208,11 @@ void H2Flow::abort() {
   gone(End::drain, {});
 }
 
+void H2Flow::server_down(const Endpoint& endpoint) {
+  for (H2ClientStream* stream = streams_.front(); stream != nullptr; stream = streams_.next(*stream))
+    stream->server_down(endpoint);
+}
+
 // One deadline for what the whole connection waits for; streams have their own.
 void H2Flow::rearm() {
   const Transport& transport = *client_.transport;

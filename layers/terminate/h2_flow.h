@@ -23,6 +23,7 @@ class H2Flow final : public Flow, private http::H2Session::Owner, private Deadli
   void start() override;
   void drain() override;
   void abort() override;
+  void server_down(const Endpoint& endpoint) override;
   void on_io() override { pump(); }
 
   // For its streams.

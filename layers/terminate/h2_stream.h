@@ -34,6 +34,7 @@ class H2ClientStream final : public http::H2Stream,
   // The connection's end takes the stream along: on_closed, which follows, logs it so.
   void note_end(End end, std::string_view reason);
   const Service* service() const noexcept { return exchange_->service; }
+  void server_down(const Endpoint& endpoint) { exchange_->server_down(endpoint); }
   bool has_head() const noexcept { return head_complete_; }
 
  private:

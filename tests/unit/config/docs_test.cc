@@ -37,7 +37,7 @@ std::string completed(std::string service) {
   const auto has = [&](const char* key) {
     return ("\n" + service).find(std::string("\n") + key + ":") != std::string::npos;
   };
-  if (!has("mode")) service += "mode: reencrypt\n";
+  if (!has("mode") && !has("preset")) service += "mode: reencrypt\n";
   if (!has("servers") && !has("redirect")) service += "servers: [a:443]\n";
   return service;
 }

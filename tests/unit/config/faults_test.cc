@@ -106,6 +106,17 @@ TEST_CASE("service faults: each is told once, with its place") {
        ":2:9: error: a path has no empty, \".\" or \"..\" part, found \"/a/../b\""},
       {"mode: edge\npaths: [/a, /a/]\nservers: [c:80]\n", ":2:13: error: the path \"/a\" is written twice"},
       // servers
+      {"mode: edge\nresolve: srv\nservers: [_http._tcp.nas.lan]\n", ""},
+      {"mode: ssh\nservers: [_ssh._tcp.nas.lan]\nresolve: srv\n", ""},
+      {"mode: tcp\nlisten: \":1\"\nresolve: srv\nservers: [db.lan]\n", ""},
+      {"mode: edge\nresolve: srv\nservers: [\"nas.lan:80\", 10.0.0.1, \"unix:/x\"]\n",
+       ":3:11: error: with resolve: srv a server is a name alone, such as _http._tcp.example.tld: its SRV records say "
+       "which hosts and ports, found \"nas.lan:80\"\n"
+       ":3:25: error: with resolve: srv a server is a name alone, such as _http._tcp.example.tld: its SRV records say "
+       "which hosts and ports, found \"10.0.0.1\"\n"
+       ":3:35: error: with resolve: srv a server is a name alone, such as _http._tcp.example.tld: its SRV records say "
+       "which hosts and ports, found \"unix:/x\""},
+      {"mode: edge\nresolve: all\nservers: [nas]\n", ":3:11: error: the server nas needs a port, such as nas:80"},
       {"mode: edge\nservers: [nas]\n", ":2:11: error: the server nas needs a port, such as nas:80"},
       {"mode: passthrough\nservers: [nas]\n", ":2:11: error: the server nas needs a port, such as nas:443"},
       {"mode: edge\nservers: [\"http://nas:80\"]\n",
@@ -177,30 +188,8 @@ TEST_CASE("keys of later versions: their default is accepted, anything else is a
     const char* line;
     const char* what;  // nullptr: accepted
   } rows[] = {
-      {"edge", "health: off", nullptr},
-      {"edge", "health: { type: off }", nullptr},
-      {"edge", "health: tcp", "health: tcp"},
-      {"edge", "health: { type: http }", "health: http"},
-      {"edge", "health: { interval: 2s }", "health.interval"},
-      {"edge", "health: {}", "health"},
-      {"edge", "sticky: { by: source }", "sticky"},
-      {"edge", "queue: { size: 1 }", "queue"},
       {"edge", "rate_limit: { requests: 5/s }", "rate_limit"},
       {"edge", "hsts: { max_age: 1d }", "hsts"},
-      {"edge", "preset: proxmox", "preset"},
-      {"edge", "slow_start: 0s", nullptr},
-      {"edge", "slow_start: 10s", "slow_start: 10s"},
-      {"edge", "balance: round-robin", nullptr},
-      {"edge", "balance: least-connections", nullptr},
-      {"edge", "balance: source-hash", nullptr},
-      {"edge", "balance: uri-hash", "balance: uri-hash"},
-      {"edge", "balance: random", "balance: random"},
-      {"edge", "retry_on: [connect]", nullptr},
-      {"edge", "retry_on: [connect, 503]", "retry_on: 503"},
-      {"edge", "resolve: first", nullptr},
-      {"edge", "resolve: all", "resolve: all"},
-      {"edge", "transparent: false", nullptr},
-      {"edge", "transparent: true", "transparent: true"},
       {"edge", "acme_challenge: gateway", nullptr},
       {"edge", "acme_challenge: service", "acme_challenge: service"},
   };
@@ -217,13 +206,6 @@ TEST_CASE("keys of later versions: their default is accepted, anything else is a
     CHECK(config.faults[0].at.line == 3);
     CHECK(config.faults[0].service == "x");
   }
-  const Config server = Memory{{"conf.d/x.yaml",
-                                "mode: edge\nservers:\n  - { address: a:80, backup: false, max_connections: 0 }\n"
-                                "  - { address: b:80, backup: true, max_connections: 5 }\n"}}
-                            .load();
-  CHECK(first_lines(server) ==
-        ":4:30: error: \"backup: true\" is not supported in this version\n"
-        ":4:53: error: \"max_connections: 5\" is not supported in this version");
 }
 
 TEST_CASE("gateway faults: each is told once, and the gateway is faulty") {
@@ -294,7 +276,10 @@ TEST_CASE("gateway faults: each is told once, and the gateway is faulty") {
        ":1:21: error: unknown listener \"nowhere\"; gateway.yaml names listeners, and an address such as \":5432\" "
        "needs no name"},
       {"defaults: { mode: edg }\n", ":1:19: error: unknown mode \"edg\"; did you mean \"edge\"?"},
-      {"defaults: { health: tcp }\n", ":1:21: error: \"health: tcp\" is not supported in this version"},
+      {"defaults: { health: tcp, balance: random, sticky: { by: source } }\n", ""},
+      {"defaults: { health: { type: tpc } }\n", ":1:29: error: unknown health \"tpc\"; did you mean \"tcp\"?"},
+      {"defaults: { hsts: { max_age: 1d } }\n", ":1:13: error: \"hsts\" is not supported in this version"},
+      {"defaults: { preset: proxmox }\n", ":1:13: error: \"preset\" is not allowed in defaults: it is a service's own"},
       {"a: [1\nb: 2\n", ":1:4: error: not valid YAML: this \"[\" is not closed"},
       {"workers: 1\n state: x\n",
        ":2:7: error: not valid YAML: a \":\" where none may stand: a value to be quoted, or a line indented wrongly"},

@@ -54,8 +54,14 @@ servers:
 plain_http: refuse
 server_tls: { verify: none, name: Cloud.Internal., client_certificate: gw.pem, protocol: http/1.1 }
 balance: source-hash
+slow_start: 20s
+sticky: { by: cookie, name: NODE }
+health: { type: https, path: /up, expect: [200, 401-403], passive: { failures: 2 }, on_down: close }
+queue: { size: 7, timeout: 3s }
 retries: 1
+retry_on: [connect, 503]
 proxy_protocol: v2
+transparent: true
 timeouts: { connect: 1s, handshake: 2s, request: 3s, keep_alive: 4s, client: 5s, server: 0, tunnel: 7d }
 headers:
   request: { set: { X-Env: lab }, add: { X-B: "1" }, remove: [X-Debug] }
@@ -87,7 +93,17 @@ client_certificates: { ca: clients.pem, verify: optional, crl: /crl.pem }
   CHECK(s.server_tls.client_certificate == "/etc/sallyport/certs/gw.pem");
   CHECK(s.server_tls.protocol == HttpProtocol::http1);
   CHECK(s.balance == Balance::source_hash);
+  CHECK(s.slow_start == std::chrono::seconds(20));
+  CHECK(s.sticky.cookie == "NODE");
+  CHECK(s.health.path == "/up");
+  CHECK(s.health.host == "cloud.example.tld");
+  CHECK(s.health.expect == std::vector<std::pair<uint16_t, uint16_t>>{{200, 200}, {401, 403}});
+  CHECK(s.health.passive_failures == 2);
+  CHECK(s.health.close_on_down);
+  CHECK(s.queue.size == 7);
   CHECK(s.retries == 1);
+  CHECK(s.retry_on.statuses == std::vector<uint16_t>{503});
+  CHECK(s.transparent);
   CHECK(s.proxy_protocol == ProxyProtocol::v2);
   CHECK(s.timeouts == Timeouts{Milliseconds(1000), Milliseconds(2000), Milliseconds(3000), Milliseconds(4000),
                                Milliseconds(5000), Milliseconds(0), std::chrono::hours(7 * 24)});
@@ -411,11 +427,31 @@ TEST_CASE("fingerprint: the same settings, however they are written") {
         base);
   CHECK(of("hosts: [a.b]\nservers: [c:80]\n", "defaults: { mode: edge }\n") == base);
   CHECK(of("mode: edge\nhosts: [a.b]\nservers: [c:80]\n", "defaults: { retries: 4 }\n") != base);
-  for (const char* more :
-       {"retries: 4", "timeouts: { tunnel: 2h }", "plain_http: serve", "paths: [/x]", "access: { deny: [10.0.0.1] }",
-        "access: { allow: [10.0.0.1] }", "headers: { request: { add: { A: b } } }", "certificate: x",
-        "headers: { response: { add: { A: b } } }", "proxy_protocol: v1", "balance: source-hash", "listen: http",
-        "protocol: tcp", "client_certificates: { ca: x }", "server_protocol: h2"}) {
+  for (const char* more : {"retries: 4",
+                           "timeouts: { tunnel: 2h }",
+                           "plain_http: serve",
+                           "paths: [/x]",
+                           "access: { deny: [10.0.0.1] }",
+                           "access: { allow: [10.0.0.1] }",
+                           "headers: { request: { add: { A: b } } }",
+                           "certificate: x",
+                           "headers: { response: { add: { A: b } } }",
+                           "proxy_protocol: v1",
+                           "balance: source-hash",
+                           "listen: http",
+                           "protocol: tcp",
+                           "client_certificates: { ca: x }",
+                           "server_protocol: h2",
+                           "slow_start: 1s",
+                           "sticky: { by: source }",
+                           "sticky: { by: cookie }",
+                           "queue: { size: 1 }",
+                           "retry_on: [503]",
+                           "transparent: true",
+                           "health: tcp",
+                           "health: { passive: {} }",
+                           "health: { on_down: close }",
+                           "preset: nextcloud"}) {
     CAPTURE(more);
     CHECK(of("mode: edge\nhosts: [a.b]\nservers: [c:80]\n" + std::string(more) + "\n") != base);
   }

@@ -84,4 +84,11 @@ TEST_CASE("exporter: every family has its help, its type and the prefix, once, a
     CHECK(std::string(name_of(static_cast<Rejection>(i))) != "");
 }
 
+
+TEST_CASE("exporter: servers by service, with names as a user wrote them") {
+  const std::string text = export_metrics({}, 0, {{"web", "10.0.0.1:80", true}, {"web", "nas\"\\.lan:80", false}});
+  CHECK(has_line(text, "sallyport_server_up{service=\"web\",server=\"10.0.0.1:80\"} 1"));
+  CHECK(has_line(text, "sallyport_server_up{service=\"web\",server=\"nas\\\"\\\\.lan:80\"} 0"));
+}
+
 }  // namespace sallyport

@@ -1,4 +1,4 @@
-// The loop and its parts: turns, latches, sockets, names, pipes.
+// The loop and its parts: turns, latches, sockets, pipes.
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -6,13 +6,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <thread>
 
 #include "catch.h"
 #include "net/loop.h"
 #include "net/pipe.h"
-#include "net/resolver.h"
 #include "net/socket.h"
 
 namespace sallyport {
@@ -364,62 +362,6 @@ TEST_CASE("sockets: a unix socket left behind is replaced, a living one is not")
   CHECK(after);
   ::unlink(address.ip_text().c_str());
   ::rmdir(folder);
-}
-
-TEST_CASE("resolver: answers once, later, with the port; and says which name has none") {
-  Loop loop;
-  Resolver resolver(loop);
-  int answers = 0;
-  bool returned = false;
-  auto expect = [&](bool ok, const char* host) {
-    return [&, ok, host](Result<std::vector<Address>> answer) {
-      CAPTURE(host);
-      CHECK(returned);
-      REQUIRE(answer.ok() == ok);
-      if (ok) {
-        REQUIRE(!answer->empty());
-        for (const Address& address : *answer) {
-          CHECK(address.is_loopback());
-          CHECK(address.port() == 8443);
-        }
-      } else {
-        CHECK(answer.error().kind == Kind::unavailable);
-        CHECK(answer.error().side == Side::upstream);
-        CHECK(answer.error().text().find(host) != std::string::npos);
-      }
-      if (++answers == 4) loop.stop();
-    };
-  };
-  setenv("RES_OPTIONS", "timeout:1 attempts:1", 1);  // resolv.conf(5): where no name server answers, that is told soon
-  static const std::string overlong(300, 'a');
-  resolver.resolve("localhost", 8443, expect(true, "localhost"));
-  resolver.resolve("127.0.0.1", 8443, expect(true, "127.0.0.1"));
-  resolver.resolve("no-such-name.invalid", 8443, expect(false, "no-such-name.invalid"));
-  resolver.resolve(overlong, 8443, expect(false, overlong.c_str()));
-  returned = true;
-  Timer late([&] { loop.stop(); });
-  loop.arm(late.deadline, 20s);
-  loop.run();
-  CHECK(answers == 4);
-  auto now = resolve_now("localhost", 1);
-  REQUIRE(now);
-  CHECK(now->front().is_loopback());
-  CHECK_FALSE(resolve_now("no-such-name.invalid", 1));
-}
-
-TEST_CASE("resolver: nobody is answered after it died") {
-  Loop loop;
-  bool answered = false;
-  {
-    Resolver resolver(loop);
-    resolver.resolve("localhost", 1, [&](auto) { answered = true; });
-  }
-  Resolver other(loop);
-  other.resolve("localhost", 1, [&](auto) { loop.stop(); });
-  Timer late([&] { loop.stop(); });
-  loop.arm(late.deadline, 20s);
-  loop.run();
-  CHECK_FALSE(answered);
 }
 
 TEST_CASE("pipes: bounded, reused, and never with another's bytes in them") {

@@ -100,6 +100,46 @@ TEST_CASE("listeners: each offers its clients what its http2 says, with contexts
   CHECK(listener(*snapshot, "new").config.http2.max_headers == 50);
 }
 
+TEST_CASE("servers: a name that stands for several has a place for each, 64 for a service at most") {
+  std::string many = "[10.0.0.1:80";
+  for (int i = 0; i < 7; ++i) many += ", n" + std::to_string(i) + ":80";
+  std::string most = "[x:80";
+  for (int i = 0; i < 70; ++i) most += ", 10.0.1." + std::to_string(i) + ":80";
+  const auto snapshot = Folder()
+                            .certificate("certs/a.pem", "DNS:*.tld")
+                            .file("conf.d/services.yaml", R"(
+- { name: first, mode: http, hosts: [a.tld], servers: [x:80, 10.0.0.1:80] }
+- { name: all, mode: http, hosts: [b.tld], servers: [x:80, "unix:/x", 10.0.0.1:80, "[::1]:80"], resolve: all }
+- { name: srv, mode: http, hosts: [c.tld], servers: [{ address: _http._tcp.x, weight: 7, backup: true }], resolve: srv }
+- { name: many, mode: http, hosts: [d.tld], servers: )" + many + R"(], resolve: all }
+- { name: most, mode: http, hosts: [e.tld], servers: )" + most + R"(], resolve: all }
+)")
+                            .build();
+  CHECK(texts(*snapshot) == "");
+  const auto keys = [&](const char* name) {
+    std::string out;
+    for (const auto& endpoint : upstream(*snapshot, name).endpoints) out += endpoint->key() + " ";
+    return out;
+  };
+  CHECK(keys("first") == "x:80 10.0.0.1:80 ");
+  std::string sixteen[2];
+  for (int i = 0; i < 16; ++i) {
+    sixteen[0] += "x:80#" + std::to_string(i) + " ";
+    sixteen[1] += "_http._tcp.x#" + std::to_string(i) + " ";
+  }
+  CHECK(keys("all") == sixteen[0] + "unix:/x 10.0.0.1:80 [::1]:80 ");
+  CHECK(keys("srv") == sixteen[1]);
+  const Endpoint& record = *upstream(*snapshot, "srv").endpoints[3];
+  CHECK(record.port() == 0);
+  CHECK(record.weight() == 7);
+  CHECK(record.backup());
+  CHECK(record.host() == "_http._tcp.x");
+  CHECK(record.tls_name() == "x");
+  CHECK_FALSE(record.has_address());
+  CHECK(upstream(*snapshot, "many").endpoints.size() == 1 + 7 * 9);
+  CHECK(upstream(*snapshot, "most").endpoints.size() == 71);
+}
+
 TEST_CASE("servers: the protocol, and a second context where it is agreed on") {
   const auto snapshot = Folder()
                             .file("conf.d/services.yaml", R"(

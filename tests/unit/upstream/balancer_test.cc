@@ -24,10 +24,17 @@ Upstream upstream(config::Balance balance, const std::vector<uint32_t>& weights)
   return out;
 }
 
+int pick(Balancer& balancer, uint64_t key, Tried tried) {
+  Balancer::Wish wish;
+  wish.key = key;
+  wish.tried = tried;
+  return balancer.pick(wish).index;
+}
+
 std::string turns(Balancer& balancer, int count, Tried tried = 0) {
   std::string out;
   for (int i = 0; i < count; ++i) {
-    int index = balancer.pick(0, tried);
+    int index = pick(balancer, 0, tried);
     out += index < 0 ? '-' : static_cast<char>('a' + index);
   }
   return out;
@@ -89,11 +96,13 @@ TEST_CASE("a server without an address gets no turn until its name resolves") {
     CHECK(servers.endpoints[0]->host() == "nas.lan");
     Balancer balancer(servers, 0);
     CHECK(turns(balancer, 4) == "bbbb");
-    CHECK(balancer.pick(0, 0b10) == -1);
+    CHECK(pick(balancer, 0, 0b10) == -1);
     CHECK(servers.endpoints[0]->set_address(*Address::parse("10.0.0.1:80")));
     CHECK_FALSE(servers.endpoints[0]->set_address(*Address::parse("10.0.0.1:80")));
+    CHECK(servers.endpoints[0]->generation() == 0);  // there is no connection to another address
+    CHECK(pick(balancer, 0, 0b10) == 0);
+    CHECK(servers.endpoints[0]->set_address(*Address::parse("10.0.0.3:80")));
     CHECK(servers.endpoints[0]->generation() == 1);
-    CHECK(balancer.pick(0, 0b10) == 0);
   }
 }
 
@@ -121,7 +130,7 @@ TEST_CASE("least-connections: the lightest for its weight, and turns among equal
   Upstream servers = upstream(config::Balance::least_connections, {1, 1});
   servers.endpoints[1]->load = 9;
   Balancer balancer(servers, 0);
-  CHECK(balancer.pick(0, 0b01) == 1);
+  CHECK(pick(balancer, 0, 0b01) == 1);
 }
 
 TEST_CASE("source-hash: a client keeps its server, weights are shares, and a leaving server moves only its own") {
@@ -132,9 +141,9 @@ TEST_CASE("source-hash: a client keeps its server, weights are shares, and a lea
   std::map<int, int> share;
   std::vector<int> chosen;
   for (int c = 0; c < kClients; ++c) {
-    int index = before.pick(client(c), 0);
-    REQUIRE(index == other_worker.pick(client(c), 0));
-    REQUIRE(index == before.pick(client(c), 0));
+    int index = pick(before, client(c), 0);
+    REQUIRE(index == pick(other_worker, client(c), 0));
+    REQUIRE(index == pick(before, client(c), 0));
     ++share[index];
     chosen.push_back(index);
   }
@@ -146,10 +155,10 @@ TEST_CASE("source-hash: a client keeps its server, weights are shares, and a lea
   fewer.endpoints.erase(fewer.endpoints.begin());
   Balancer after(fewer, 0);
   for (int c = 0; c < kClients; ++c) {
-    int now = after.pick(client(c), 0) + 1;
+    int now = pick(after, client(c), 0) + 1;
     if (chosen[static_cast<size_t>(c)] != 0) REQUIRE(now == chosen[static_cast<size_t>(c)]);
     // A retry goes where the client would go if the server were gone.
-    if (chosen[static_cast<size_t>(c)] == 0) REQUIRE(now == before.pick(client(c), 0b1));
+    if (chosen[static_cast<size_t>(c)] == 0) REQUIRE(now == pick(before, client(c), 0b1));
   }
 }
 
@@ -158,7 +167,7 @@ TEST_CASE("source-hash: a server is known by its name, wherever it stands and wh
   Upstream turned = one;
   std::swap(turned.endpoints[0], turned.endpoints[2]);
   Balancer a(one, 0), b(turned, 0);
-  for (int c = 0; c < 200; ++c) CHECK(a.pick(client(c), 0) == 2 - b.pick(client(c), 0));
+  for (int c = 0; c < 200; ++c) CHECK(pick(a, client(c), 0) == 2 - pick(b, client(c), 0));
   config::Server server;
   server.text = "10.0.0.1:80";
   server.name = "nas";
@@ -169,8 +178,122 @@ TEST_CASE("source-hash: a server is known by its name, wherever it stands and wh
   CHECK(Endpoint(server, 80).address().text() == "10.0.0.1:80");  // the listener's port where none is written
   // Neighbouring IPv4 addresses must not land together.
   std::map<int, int> share;
-  for (int c = 0; c < 250; ++c) ++share[a.pick(stable_hash(std::string{10, 0, 7, static_cast<char>(c)}), 0)];
+  for (int c = 0; c < 250; ++c) ++share[pick(a, stable_hash(std::string{10, 0, 7, static_cast<char>(c)}), 0)];
   for (int index = 0; index < 3; ++index) CHECK(share[index] > 50);
+}
+
+namespace {
+
+using Chosen = Balancer::Choice::Kind;
+
+Balancer::Choice choose(Balancer& balancer, ServerBits full = 0, int preferred = -1, Tried tried = 0) {
+  Balancer::Wish wish;
+  wish.full = full;
+  wish.preferred = preferred;
+  wish.tried = tried;
+  return balancer.pick(wish);
+}
+
+void take_down(Upstream& servers, size_t index) {
+  config::Health rules;
+  CHECK(servers.endpoints[index]->health.check_failed(rules, 1, 1, "refused"));
+}
+
+}  // namespace
+
+TEST_CASE("servers that are down get no turn, backups only when no other is up") {
+  for (auto balance : {config::Balance::round_robin, config::Balance::least_connections, config::Balance::source_hash,
+                       config::Balance::uri_hash, config::Balance::random}) {
+    CAPTURE(static_cast<int>(balance));
+    Upstream servers = upstream(balance, {1, 1});
+    config::Server spare;
+    spare.text = spare.host = "10.0.0.9";
+    spare.port = 80;
+    spare.backup = true;
+    servers.endpoints.push_back(std::make_shared<Endpoint>(spare, 0));
+    Balancer balancer(servers, 0);
+    for (int i = 0; i < 20; ++i) CHECK(choose(balancer).index != 2);
+    take_down(servers, 0);
+    for (int i = 0; i < 20; ++i) CHECK(choose(balancer).index == 1);
+    CHECK(choose(balancer, 0, -1, 0b010).index == 2);
+    CHECK(choose(balancer, 0, 2).index == 1);  // whoever was with the backup leaves it
+    take_down(servers, 1);
+    CHECK(choose(balancer).index == 2);
+    take_down(servers, 2);
+    CHECK(choose(balancer).kind == Chosen::none);
+    CHECK_FALSE(balancer.another(0));
+  }
+}
+
+TEST_CASE("who was with a server stays there, but for one that is down") {
+  Upstream servers = upstream(config::Balance::round_robin, {1, 1, 1});
+  Balancer balancer(servers, 0);
+  for (int i = 0; i < 6; ++i) CHECK(choose(balancer, 0, 2).index == 2);
+  CHECK(choose(balancer, 0, 2, 0b100).index != 2);
+  CHECK(choose(balancer, 0, 7).index >= 0);
+  take_down(servers, 2);
+  CHECK(choose(balancer, 0, 2).index != 2);
+}
+
+TEST_CASE("a full server is passed over; hashes and those who belong to it wait for it") {
+  Upstream servers = upstream(config::Balance::round_robin, {1, 1});
+  Balancer balancer(servers, 0);
+  for (int i = 0; i < 4; ++i) CHECK(choose(balancer, 0b01).index == 1);
+  CHECK(choose(balancer, 0b11).kind == Chosen::busy);
+  CHECK(choose(balancer, 0b11).index == -1);
+  CHECK(choose(balancer, 0b01, 0).kind == Chosen::busy);
+  CHECK(choose(balancer, 0b01, 0).index == 0);
+  servers.balance = config::Balance::source_hash;
+  const auto hashed = choose(balancer, 0b11);
+  CHECK(hashed.kind == Chosen::busy);
+  CHECK(hashed.index >= 0);
+}
+
+TEST_CASE("a server that only traffic has found fault with is better than none") {
+  Upstream servers = upstream(config::Balance::round_robin, {1, 1});
+  config::Health rules;
+  rules.passive_failures = 1;
+  Balancer balancer(servers, 0);
+  CHECK(servers.endpoints[0]->health.traffic_failed(rules, 1000, "status 500"));
+  for (int i = 0; i < 4; ++i) CHECK(choose(balancer).index == 1);
+  CHECK(servers.endpoints[1]->health.traffic_failed(rules, 1000, "status 500"));
+  CHECK(choose(balancer).kind == Chosen::server);
+  take_down(servers, 0);
+  for (int i = 0; i < 4; ++i) CHECK(choose(balancer).index == 1);
+}
+
+TEST_CASE("slow start: a server that came back works its way up to its share") {
+  Upstream servers = upstream(config::Balance::round_robin, {1, 1});
+  servers.slow_start = std::chrono::seconds(10);
+  config::Health rules;
+  rules.rise = rules.fall = 1;
+  servers.endpoints[0]->health.check_failed(rules, 1'000, 1, "refused");
+  CHECK(servers.endpoints[0]->health.check_passed(rules, 100'000, 1));
+  const auto share_at = [&](uint64_t now) {
+    Balancer balancer(servers, 0);
+    int mine = 0;
+    for (int i = 0; i < 1000; ++i) {
+      Balancer::Wish wish;
+      wish.now_ms = now;
+      mine += balancer.pick(wish).index == 0;
+    }
+    return mine;
+  };
+  CHECK(share_at(100'001) < 20);
+  CHECK(std::abs(share_at(105'000) - 333) < 20);
+  CHECK(std::abs(share_at(110'000) - 500) < 20);
+}
+
+TEST_CASE("random: two are drawn by weight, and the lighter of them is taken") {
+  Upstream servers = upstream(config::Balance::random, {1, 1, 2});
+  Balancer balancer(servers, 0);
+  std::map<int, int> share;
+  for (int i = 0; i < 8000; ++i) ++share[choose(balancer).index];
+  CHECK(std::abs(share[2] - 4000) < 400);
+  servers.endpoints[2]->load = 100;
+  share.clear();
+  for (int i = 0; i < 8000; ++i) ++share[choose(balancer).index];
+  CHECK(std::abs(share[2] - 2000) < 400);  // only where it was drawn twice
 }
 
 }  // namespace sallyport
