@@ -32,7 +32,8 @@ BROKEN = {
     "missing-ca": ("mode: reencrypt\nhosts: [s9.example]\nservers: [\"127.0.0.1:1\"]\nserver_tls: {ca: nowhere.pem}\n", "conf.d/s9.yaml:4:", ["nowhere.pem"]),
     "bad-host": ("mode: http\nhosts: [\"s9 example\"]\nservers: [\"127.0.0.1:1\"]\n", "conf.d/s9.yaml:2:9", ["s9 example"]),
     "later-issue": ("mode: http\nhosts: [s9.example]\nservers: [\"127.0.0.1:1\"]\nrate_limit: {requests: 50/s}\n", "conf.d/s9.yaml:4:", ["rate_limit", "not supported in this version"]),
-    "health-later": ("mode: http\nhosts: [s9.example]\nservers: [\"127.0.0.1:1\"]\nhealth: tcp\n", "conf.d/s9.yaml:4:", ["health", "not supported in this version"]),
+    "bad-health": ("mode: http\nhosts: [s9.example]\nservers: [\"127.0.0.1:1\"]\nhealth: tpc\n", "conf.d/s9.yaml:4:9", ["tpc", "tcp"]),
+    "unknown-preset": ("preset: proxmx\nhosts: [s9.example]\nservers: [\"127.0.0.1:1\"]\n", "conf.d/s9.yaml:1:9", ["proxmx", "proxmox"]),
     "host-taken": ("mode: http\nhosts: [s3.example]\nservers: [\"127.0.0.1:1\"]\n", "conf.d/s9.yaml:2:9", ["s3.example", "already served", "conf.d/s3.yaml"]),
 }
 

@@ -34,14 +34,14 @@ def services():
             block = match.group(1)
             parsed = yaml.load(block, Loader)
             items = parsed if isinstance(parsed, list) else [parsed]
-            if all(isinstance(item, dict) and "mode" in item and "servers" in item for item in items):
+            if all(isinstance(item, dict) and ("mode" in item or "preset" in item) and "servers" in item for item in items):
                 yield pytest.param(block, items, id=f"{path}:{text[:match.start()].count(chr(10)) + 2}")
 
 
 @pytest.mark.parametrize("block, items", services())
 def test_a_service_that_is_shown_loads(config, ca, leaf, block, items):
     named = re.findall(r"\b(?:ca|crl|certificate): ([\w.-]+\.pem)", block)
-    hosts = [host for item in items for host in item.get("hosts", []) if item["mode"] in ("edge", "reencrypt")]
+    hosts = [host for item in items for host in item.get("hosts", []) if item.get("mode") in ("edge", "reencrypt")]
     with open(ca.cert) as root:
         pem = root.read()
     certs = {name: pem for name in named}

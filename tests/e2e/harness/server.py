@@ -176,6 +176,27 @@ class Server:
         self.listener.close()
 
 
+    def kill(self):
+        """As the end of a process: nobody listens any more, and what is open is closed."""
+        self.stop()
+        for conn in self.conns:
+            try:
+                conn.raw.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def open_now(self):
+        """How many connections have not been ended by the peer."""
+        return sum(is_established(conn.raw) for conn in list(self.conns))
+
+
+def is_established(sock):
+    try:
+        return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == 1  # TCP_ESTABLISHED
+    except OSError:
+        return False
+
+
 def echo(conn):
     """Sends back what comes; a FIN is answered with a FIN, after the last byte."""
     while True:

@@ -1,6 +1,7 @@
 """Servers that behave like the systems of examples/: enough of each protocol to notice a gateway that gets in its way."""
 import json
 import os
+import ssl
 import struct
 
 from . import websocket
@@ -23,6 +24,8 @@ class ProxmoxNode(HttpServer):
 
     def reply(self, request):
         path = request.target.partition("?")[0]
+        if path == "/":
+            return response(200, "<title>Proxmox Virtual Environment</title>")
         if request.method == "POST" and path == "/api2/json/access/ticket":
             if request.body != b"username=root@pam&password=secret":
                 return as_json({"data": None}, 401)
@@ -42,16 +45,23 @@ class ProxmoxNode(HttpServer):
 
 
 class KubernetesApi(HttpServer):
-    """TLS with client certificates required; /version, a chunked watch, and an exec that becomes SPDY/3.1."""
+    """TLS that asks for client certificates; /readyz for anyone, for those with one /version, a chunked watch, and an exec that
+    becomes SPDY/3.1."""
 
     def __init__(self, authority, name, events=3):
         self.node, self.events = name, events
         context = authority.leaf("k8s.example.tld", "127.0.0.1", "localhost", "kubernetes").server_context(client_ca=authority.cert)
+        context.verify_mode = ssl.CERT_OPTIONAL
         super().__init__(self.reply, tls=context)
 
     def reply(self, request):
         path = request.target.partition("?")[0]
-        user = dict(pair[0] for pair in request.conn.sock.getpeercert()["subject"])["commonName"]
+        if path == "/readyz":
+            return response(200, b"ok")
+        certificate = request.conn.sock.getpeercert()
+        if not certificate:
+            return as_json({"kind": "Status", "code": 401}, 401)
+        user = dict(pair[0] for pair in certificate["subject"])["commonName"]
         if path == "/version":
             return as_json({"major": "1", "minor": "31", "gitVersion": "v1.31.0", "platform": "linux/amd64", "node": self.node, "user": user})
         if "watch=true" in request.target:
@@ -149,6 +159,42 @@ class MySql(Server):
         size = int.from_bytes(conn.exactly(4)[:3], "little")
         conn.exactly(size)
         conn.send(b"\x07\0\0\x02\0\0\0\x02\0\0\0")
+
+
+class Immich(HttpServer):
+    """Uploads of any size, and Socket.IO's WebSocket."""
+
+    def __init__(self):
+        super().__init__(self.reply)
+
+    def reply(self, request):
+        path = request.target.partition("?")[0]
+        if path == "/api/server/ping":
+            return as_json({"res": "pong"})
+        if path == "/api/socket.io/":
+            return websocket.serve(request)
+        if request.method == "POST" and path == "/api/assets":
+            return as_json({"size": len(request.body), "status": "created"}, 201)
+        return as_json({}, 404)
+
+
+class HomeAssistant(HttpServer):
+    """Refuses what was forwarded by a proxy that it does not trust, as the real one does; a WebSocket for its pages."""
+
+    def __init__(self, trusted=("127.0.0.1",)):
+        self.trusted = trusted
+        super().__init__(self.reply)
+
+    def reply(self, request):
+        path = request.target.partition("?")[0]
+        forwarded = request.get("x-forwarded-for")
+        if forwarded and request.conn.peer[0] not in self.trusted:
+            return response(400, "400: Bad Request")
+        if path == "/manifest.json":
+            return as_json({"name": "Home Assistant"})
+        if path == "/api/websocket":
+            return websocket.serve(request)
+        return response(200, f"{forwarded} {request.get('x-forwarded-proto')}")
 
 
 class Vault(HttpServer):
