@@ -10,6 +10,8 @@ import signal
 import subprocess
 import tempfile
 
+import pytest
+
 from .ports import free_port
 from .wait import until
 
@@ -23,6 +25,8 @@ def find(*names):
         for path in sorted(glob.glob(name), reverse=True) if "/" in name else [shutil.which(name) or f"/usr/sbin/{name}"]:
             if os.access(path, os.X_OK):
                 return path
+    if names == ("exim4",) and os.path.exists("/usr/sbin/sendmail"):
+        pytest.skip("another mail server is installed, which Exim's package would replace")
     raise AssertionError(f"none of {names} is installed: scripts/dependencies test")
 
 
