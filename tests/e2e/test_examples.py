@@ -185,7 +185,8 @@ def test_prometheus(example, leaf, ca):
 
 
 def test_nextcloud(example, leaf, ca, server_ca):
-    server = HttpServer(lambda r: response(201, str(len(r.body)), [("Server", "Apache"), ("X-Powered-By", "PHP"), ("DAV", "1")]),
+    server = HttpServer(lambda r: response(200 if r.target == "/status.php" else 201, str(len(r.body)),
+                                           [("Server", "Apache"), ("X-Powered-By", "PHP"), ("DAV", "1")]),
                         tls=server_ca.leaf("nextcloud.internal").server_context())
     gw = example("nextcloud", {"10.0.0.14:443": server},
                  certs={"cloud.pem": leaf("cloud.example.tld"), "nextcloud-ca.pem": open(server_ca.cert).read()})
