@@ -123,7 +123,7 @@ def test_a_refusing_server_is_passed_over_for_bytes(gateway, tcp_server):
 
 def test_no_retries(gateway, http_server):
     dead, live = refused_port(), named(http_server, "live")[0]
-    gw = gateway({"web": plain("test.example", f"127.0.0.1:{dead}", live, retries=0)}, settings=ONE)
+    gw = gateway({"web": plain("test.example", f"127.0.0.1:{dead}", live, retries=0, health="off")}, settings=ONE)
     assert sorted(http(gw.ports["http"]).status for _ in range(4))[0] == 200
     assert {http(gw.ports["http"]).status for _ in range(4)} & {502, 503}
 
