@@ -47,20 +47,23 @@ def line_of(server, port, path):
     return server.seen(port, path)[-1]
 
 
+def in_each_mode(gateway, server, ca, leaf, tls, plain_text, **keys):
+    """A gateway with a service of each mode; (host, port, TLS, which of the server's ports) to ask it by."""
+    port = free_port()
+    gw = gateway({"own": passthrough("own.example", server.address_of(tls), **keys),
+                  "edge": edge("edge.example", server.address_of(plain_text), **keys),
+                  "re": reencrypt("re.example", server.address_of(tls), server_tls={"verify": "none"}, **keys),
+                  "http": plain("plain.example", server.address_of(plain_text), **keys),
+                  "raw": tcp(f"127.0.0.1:{port}", server.address_of(plain_text), **keys)},
+                 certs={"one.pem": leaf("edge.example", "re.example")})
+    trust, https = ca.client_context(), gw.ports["https"]
+    return [("own.example", https, trust, tls), ("edge.example", https, trust, plain_text), ("re.example", https, trust, tls),
+            ("plain.example", gw.ports["http"], None, plain_text), ("x.example", port, None, plain_text)]
+
+
 @pytest.mark.parametrize("version", ["v1", "v2"])
 def test_proxy_protocol_in_each_mode(gateway, server, ca, leaf, version):
-    port = free_port()
-    to_server = {"server_tls": {"verify": "none"}}
-    gw = gateway({"own": passthrough("own.example", server.address_of("tls"), proxy_protocol=version),
-                  "edge": edge("edge.example", server.address_of("plain"), proxy_protocol=version),
-                  "re": reencrypt("re.example", server.address_of("tls"), proxy_protocol=version, **to_server),
-                  "http": plain("plain.example", server.address_of("plain"), proxy_protocol=version),
-                  "raw": tcp(f"127.0.0.1:{port}", server.address_of("plain"), proxy_protocol=version)},
-                 certs={"one.pem": leaf("edge.example", "re.example")})
-    tls = ca.client_context()
-    for host, where, context, backend in (("own.example", gw.ports["https"], tls, "tls"), ("edge.example", gw.ports["https"], tls, "plain"),
-                                          ("re.example", gw.ports["https"], tls, "tls"), ("plain.example", gw.ports["http"], None, "plain"),
-                                          ("x.example", port, None, "plain")):
+    for host, where, context, backend in in_each_mode(gateway, server, ca, leaf, "tls", "plain", proxy_protocol=version):
         assert http(where, f"/{host}", host=host, tls=context, source=CLIENT).text == "ok"
         assert line_of(server, backend, f"/{host}")[1] == CLIENT
 
@@ -81,17 +84,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="IP_TRANSPARENT needs 
 
 @needs_root
 def test_transparent_in_each_mode(gateway, server, ca, leaf):
-    port = free_port()
-    gw = gateway({"own": passthrough("own.example", server.address_of("bare_tls"), transparent=True),
-                  "edge": edge("edge.example", server.address_of("bare"), transparent=True),
-                  "re": reencrypt("re.example", server.address_of("bare_tls"), transparent=True, server_tls={"verify": "none"}),
-                  "http": plain("plain.example", server.address_of("bare"), transparent=True),
-                  "raw": tcp(f"127.0.0.1:{port}", server.address_of("bare"), transparent=True)},
-                 certs={"one.pem": leaf("edge.example", "re.example")})
-    tls = ca.client_context()
-    for host, where, context, backend in (("own.example", gw.ports["https"], tls, "bare_tls"), ("edge.example", gw.ports["https"], tls, "bare"),
-                                          ("re.example", gw.ports["https"], tls, "bare_tls"), ("plain.example", gw.ports["http"], None, "bare"),
-                                          ("x.example", port, None, "bare")):
+    for host, where, context, backend in in_each_mode(gateway, server, ca, leaf, "bare_tls", "bare", transparent=True):
         for client in (CLIENT, "127.0.0.8"):  # the second must not get the first one's connection
             assert http(where, f"/{host}/{client}", host=host, tls=context, source=client).text == "ok"
             assert line_of(server, backend, f"/{host}/{client}")[4] == client
