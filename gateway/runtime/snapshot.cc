@@ -46,9 +46,12 @@ class Builder {
   Builder(Snapshot& snapshot, const std::shared_ptr<const TicketKeys>& tickets, const Snapshot* previous,
           std::string_view cookie_secret)
       : snapshot_(snapshot),
-        previous_(previous),
         cookie_secret_(cookie_secret),
-        contexts_(snapshot.config.gateway.certificates, snapshot.certs, tickets) {}
+        contexts_(snapshot.config.gateway.certificates, snapshot.certs, tickets) {
+    if (previous == nullptr) return;
+    for (const auto& service : previous->services)
+      if (service->upstream) before_.emplace(service->config.name, service->upstream.get());
+  }
 
   void run() {
     check_gateway_tls();
@@ -176,10 +179,8 @@ class Builder {
   }
 
   const Upstream* previous_upstream(const std::string& service) const {
-    if (previous_ == nullptr) return nullptr;
-    for (const auto& old : previous_->services)
-      if (old->config.name == service) return old->upstream.get();
-    return nullptr;
+    const auto found = before_.find(service);
+    return found == before_.end() ? nullptr : found->second;
   }
 
   // Servers that stay have connections that hold their slots, and clients that wait: the queue stays with them.
@@ -269,17 +270,15 @@ class Builder {
 
   // A server that stands in the previous snapshot too goes on with what is known of it.
   std::shared_ptr<Endpoint> known(const std::string& service, std::shared_ptr<Endpoint> fresh) {
-    if (previous_ == nullptr) return fresh;
-    for (const auto& old : previous_->services) {
-      if (old->config.name != service || !old->upstream) continue;
-      for (const auto& candidate : old->upstream->endpoints)
-        if (candidate->identity() == fresh->identity() && candidate->key() == fresh->key() &&
-            candidate->port() == fresh->port() && candidate->resolve() == fresh->resolve() &&
-            candidate->written_weight() == fresh->written_weight() &&
-            candidate->written_backup() == fresh->written_backup() &&
-            candidate->max_connections() == fresh->max_connections())
-          return candidate;
-    }
+    const Upstream* old = previous_upstream(service);
+    if (old == nullptr) return fresh;
+    for (const auto& candidate : old->endpoints)
+      if (candidate->identity() == fresh->identity() && candidate->key() == fresh->key() &&
+          candidate->port() == fresh->port() && candidate->resolve() == fresh->resolve() &&
+          candidate->written_weight() == fresh->written_weight() &&
+          candidate->written_backup() == fresh->written_backup() &&
+          candidate->max_connections() == fresh->max_connections())
+        return candidate;
     return fresh;
   }
 
@@ -371,7 +370,7 @@ class Builder {
   }
 
   Snapshot& snapshot_;
-  const Snapshot* previous_;
+  std::map<std::string_view, const Upstream*> before_;  // of the previous snapshot, by service
   std::string_view cookie_secret_;
   ContextBuilder contexts_;
   std::map<std::pair<std::string, Alpn>, const ContextTable*> tables_;

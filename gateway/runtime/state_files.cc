@@ -9,6 +9,7 @@
 #include <chrono>
 #include <fstream>
 #include <iterator>
+#include <map>
 
 #include "base/format.h"
 #include "base/unique_fd.h"
@@ -108,6 +109,10 @@ Status StateFiles::load_sticky(const Snapshot& snapshot, uint64_t now_ms) const 
   if (size > kMostBytes || !std::getline(file, line) || line != kFirstLine)
     return Error{Kind::config, Side::internal, Retry::no, 0, "not a file of sticky clients", path.string()};
   const int64_t now = unix_ms();
+  std::map<std::string_view, StickyTable*> tables;
+  for (const auto& service : snapshot.services)
+    if (service->upstream && service->upstream->sticky)
+      tables.emplace(service->config.name, service->upstream->sticky.get());
   size_t bad = 0;
   while (std::getline(file, line)) {
     StickyLine one;
@@ -115,32 +120,34 @@ Status StateFiles::load_sticky(const Snapshot& snapshot, uint64_t now_ms) const 
       ++bad;
       continue;
     }
-    for (const auto& service : snapshot.services) {
-      if (service->config.name != one.service || !service->upstream || !service->upstream->sticky) continue;
-      const int64_t idle = std::max<int64_t>(0, now - one.used_unix_ms);
-      service->upstream->sticky->restore({one.client, one.server, static_cast<uint64_t>(idle)}, now_ms);
-    }
+    const auto table = tables.find(one.service);
+    if (table == tables.end()) continue;
+    const int64_t idle = std::max<int64_t>(0, now - one.used_unix_ms);
+    table->second->restore({one.client, one.server, static_cast<uint64_t>(idle)}, now_ms);
   }
   if (bad == 0) return success();
   return Error{Kind::config, Side::internal, Retry::no, 0, "lines that are none", format("{} in {}", bad, path.string())};
 }
 
-Status StateFiles::save_sticky(const Snapshot& snapshot, uint64_t now_ms) const {
+Status StateFiles::save_sticky(const Snapshot& snapshot, uint64_t now_ms) {
+  uint64_t uses = 0;
+  for (const auto& service : snapshot.services)
+    if (service->upstream && service->upstream->sticky) uses += service->upstream->sticky->uses();
+  if (uses == saved_uses_) return success();
   std::string out(kFirstLine);
   out += '\n';
-  bool any = false;
   const int64_t now = unix_ms();
   for (const auto& service : snapshot.services) {
     if (!service->upstream || !service->upstream->sticky) continue;
-    any = true;
     for (const StickyTable::Entry& entry : service->upstream->sticky->entries(now_ms))
       format_to(std::back_inserter(out), "{}\t{}\t{:016x}\t{}\n", service->config.name, ip_text(entry.client), entry.server,
                 now - static_cast<int64_t>(entry.idle_ms));
   }
-  if (!any) return success();
   std::error_code ignored;
   std::filesystem::create_directories(directory_, ignored);
-  return replace_file(directory_ / "sticky", out);
+  Status saved = replace_file(directory_ / "sticky", out);
+  if (saved) saved_uses_ = uses;
+  return saved;
 }
 
 }  // namespace sallyport

@@ -20,10 +20,12 @@ class StateFiles {
   // Tables that have nothing in the file stay empty. now_ms: of the loop. An error: the file cannot be read, or is none
   // of ours; what was good in it counts.
   Status load_sticky(const Snapshot& snapshot, uint64_t now_ms) const;
-  Status save_sticky(const Snapshot& snapshot, uint64_t now_ms) const;
+  // Nothing is written while no table was used.
+  Status save_sticky(const Snapshot& snapshot, uint64_t now_ms);
 
  private:
   std::filesystem::path directory_;
+  uint64_t saved_uses_ = 0;
 };
 
 // The lines of the file: "service <tab> address <tab> server as 16 hex digits <tab> last use as Unix time in ms".

@@ -61,6 +61,7 @@ uint64_t StickyTable::find(const Address& address, uint64_t now_ms) {
     return 0;
   }
   client.used_ms = now_ms;
+  uses_.fetch_add(1, std::memory_order_relaxed);
   shard.by_use.push_back(client);
   return client.server;
 }
@@ -84,6 +85,7 @@ void StickyTable::put(std::string key, uint64_t server, uint64_t used_ms) {
   Client& client = *found->second;
   client.server = server;
   client.used_ms = used_ms;
+  uses_.fetch_add(1, std::memory_order_relaxed);
   shard.by_use.push_back(client);
 }
 

@@ -2,6 +2,7 @@
 // makes room. Outlives a reload; runtime/state_file carries it over a restart. Any thread; a short lock a connection or
 // request, of one shard.
 #pragma once
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -28,6 +29,8 @@ class StickyTable {
   uint64_t find(const Address& client, uint64_t now_ms);
   void store(const Address& client, uint64_t server, uint64_t now_ms);
   size_t size() const;
+  // Moves with every find() that finds, and every store().
+  uint64_t uses() const noexcept { return uses_.load(std::memory_order_relaxed); }
   void clear();
 
   struct Entry {
@@ -60,6 +63,7 @@ class StickyTable {
   const uint64_t expire_ms_;
   size_t most_;  // a shard
   std::vector<Shard> shards_;
+  std::atomic<uint64_t> uses_{0};
 };
 
 }  // namespace sallyport
