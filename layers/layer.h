@@ -26,6 +26,7 @@ struct WorkerContext {
   IoContext& io;
   AccessLog& access_log;
   Counters& counters;
+  unsigned number;  // of the worker: for what is counted by worker
   ExchangePool& exchanges;
   std::string scratch;  // what is being written to a server: empty between uses
   std::string reply;    // what is being written to a client: likewise

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "config/model.h"
+#include "metrics/service_stats.h"
 #include "upstream/upstream.h"
 
 namespace sallyport {
@@ -12,6 +13,7 @@ namespace sallyport {
 struct Service {
   config::Service config;
   std::unique_ptr<Upstream> upstream;  // null: mode redirect
+  std::shared_ptr<ServiceStats> stats;  // of the name: goes on when the service changes
   // Equal for services whose clients must have passed the same certificate check; empty: none is asked for.
   std::string client_rule;
   const char* mode() const noexcept { return config::name_of(config.mode); }

@@ -113,6 +113,7 @@ bool Control::open_sockets() {
   unsigned count = snapshot_->config.gateway.workers != 0 ? snapshot_->config.gateway.workers : usable_cpus();
   limits_.max_connections = connection_limit();
   limits_.workers = count;
+  set_counting_workers(count);
   for (unsigned i = 0; i < count; ++i) {
     Worker::Hooks hooks;
     hooks.connect_failed = [this](Endpoint& endpoint) {

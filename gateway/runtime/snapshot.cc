@@ -49,8 +49,7 @@ class Builder {
         cookie_secret_(cookie_secret),
         contexts_(snapshot.config.gateway.certificates, snapshot.certs, tickets) {
     if (previous == nullptr) return;
-    for (const auto& service : previous->services)
-      if (service->upstream) before_.emplace(service->config.name, service->upstream.get());
+    for (const auto& service : previous->services) before_.emplace(service->config.name, service.get());
   }
 
   void run() {
@@ -104,6 +103,7 @@ class Builder {
     for (config::Service& wanted : config().services) {
       auto service = std::make_unique<Service>();
       service->config = wanted;
+      service->stats = stats_of(wanted.name);
       service->client_rule = ContextBuilder::rule_key(wanted.client_certificates);
       config::Position at = wanted.at;
       Status built = build_tls(*service);
@@ -180,7 +180,12 @@ class Builder {
 
   const Upstream* previous_upstream(const std::string& service) const {
     const auto found = before_.find(service);
-    return found == before_.end() ? nullptr : found->second;
+    return found == before_.end() ? nullptr : found->second->upstream.get();
+  }
+
+  std::shared_ptr<ServiceStats> stats_of(const std::string& service) const {
+    const auto found = before_.find(service);
+    return found == before_.end() ? std::make_shared<ServiceStats>() : found->second->stats;
   }
 
   // Servers that stay have connections that hold their slots, and clients that wait: the queue stays with them.
@@ -370,7 +375,7 @@ class Builder {
   }
 
   Snapshot& snapshot_;
-  std::map<std::string_view, const Upstream*> before_;  // of the previous snapshot, by service
+  std::map<std::string_view, const Service*> before_;  // of the previous snapshot, by name
   std::string_view cookie_secret_;
   ContextBuilder contexts_;
   std::map<std::pair<std::string, Alpn>, const ContextTable*> tables_;

@@ -23,7 +23,7 @@ Worker::Worker(unsigned number, GatewayLimits& limits, Hooks hooks)
       io_(loop_),
       access_log_(true),
       exchanges_(io_.chunks),
-      context_{io_, access_log_, counters_, exchanges_, {}, {}},
+      context_{io_, access_log_, counters_, number, exchanges_, {}, {}},
       upstream_context_{&io_, &tls_sessions_, hooks_.connect_failed, soft_limit(limits.workers)} {
   loop_.at_turn_end([this] { end_of_turn(); });
 }

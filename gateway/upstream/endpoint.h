@@ -9,6 +9,7 @@
 
 #include "base/address.h"
 #include "config/model.h"
+#include "metrics/service_stats.h"
 #include "upstream/endpoint_health.h"
 
 namespace sallyport {
@@ -77,6 +78,7 @@ class Endpoint {
   // Connections and requests in flight, over all workers: what least-connections compares.
   std::atomic<uint32_t> load{0};
   std::atomic<uint64_t> connect_failures{0};
+  ServerStats stats;
 
   std::atomic<bool> hinted{false};  // the log has said that it is spoken to in the wrong way
 
