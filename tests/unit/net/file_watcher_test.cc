@@ -1,0 +1,127 @@
+// Which changes are told, when, and of which folders. Real inotify, in a temporary folder.
+#include "net/file_watcher.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "catch.h"
+#include "net/loop.h"
+
+namespace sallyport {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Place {
+ public:
+  Place() {
+    std::string pattern = (fs::temp_directory_path() / "sallyport-watch-XXXXXX").string();
+    root = mkdtemp(pattern.data());
+    fs::create_directories(root / "conf.d" / "sub");
+  }
+  ~Place() {
+    std::error_code ignored;
+    fs::remove_all(root, ignored);
+  }
+  void write(const std::string& name, const std::string& text = "x") const { std::ofstream(root / name) << text; }
+  fs::path root;
+};
+
+// Runs the loop until the watcher has told so often, or the time is over. What it told by then.
+class Running final : private Deadline::Owner {
+ public:
+  explicit Running(const Place& place) : watcher_(loop, [this] { tell(); }) { watch(place); }
+  bool watch(const Place& place) {
+    return watcher_.watch({{place.root, false}, {place.root / "conf.d", true}});
+  }
+  int run(int until_told, int ms) {
+    wanted_ = told + until_told;
+    loop.arm(end_, std::chrono::milliseconds(ms));
+    if (told < wanted_) loop.run();
+    return told;
+  }
+  FileWatcher& watcher() { return watcher_; }
+  Loop loop;
+  int told = 0;
+
+ private:
+  void tell() {
+    if (++told >= wanted_) loop.stop();
+  }
+  void on_deadline(Deadline&) override { loop.stop(); }
+  int wanted_ = 0;
+  FileWatcher watcher_;
+  Deadline end_{*this};
+};
+
+}  // namespace
+
+TEST_CASE("watcher: passing files are told from those that count") {
+  struct Row {
+    const char* name;
+    bool passing;
+  };
+  for (const Row& row : {Row{"a.yaml", false}, Row{"a.yaml~", true}, Row{".a.yaml.swp", true}, Row{"#a.yaml#", true},
+                         Row{"4913", true}, Row{"a.yaml.tmp", true}, Row{"..data", false}, Row{".git", true},
+                         Row{"", false}, Row{"#", true}, Row{"a#", false}, Row{"49130", false}}) {
+    CAPTURE(row.name);
+    CHECK(is_passing_file(row.name) == row.passing);
+  }
+}
+
+TEST_CASE("watcher: one time of changes is told once, when it is over") {
+  Place place;
+  Running running(place);
+  CHECK(running.watcher().folders() == 3);
+  for (int i = 0; i < 20; ++i) place.write("conf.d/" + std::to_string(i) + ".yaml");
+  place.write("gateway.yaml");
+  const uint64_t begun = Loop::precise_now();
+  CHECK(running.run(1, 20'000) == 1);
+  CHECK(Loop::precise_now() - begun >= 400'000);
+  CHECK(running.run(1, 1'200) == 1);  // nothing more
+}
+
+TEST_CASE("watcher: swap files and backups are not told; renames, removals and sub-folders are") {
+  Place place;
+  place.write("conf.d/sub/old.yaml");
+  Running running(place);
+  place.write("conf.d/.a.swp");
+  place.write("conf.d/a~");
+  CHECK(running.run(1, 1'200) == 0);
+  place.write("conf.d/a.yaml.tmp");
+  fs::rename(place.root / "conf.d/a.yaml.tmp", place.root / "conf.d/a.yaml");
+  CHECK(running.run(1, 20'000) == 1);
+  fs::remove(place.root / "conf.d/sub/old.yaml");
+  CHECK(running.run(1, 20'000) == 2);
+}
+
+TEST_CASE("watcher: folders that came are found when it is asked again, and those that went are let go of") {
+  Place place;
+  Running running(place);
+  fs::create_directories(place.root / "conf.d/new/deep");
+  CHECK(running.run(1, 20'000) == 1);
+  CHECK(running.watch(place));
+  CHECK(running.watcher().folders() == 5);
+  place.write("conf.d/new/deep/a.yaml");
+  CHECK(running.run(1, 20'000) == 2);
+  fs::remove_all(place.root / "conf.d");
+  CHECK(running.run(1, 20'000) == 3);
+  CHECK(running.watch(place));
+  CHECK(running.watcher().folders() == 1);
+  fs::create_directories(place.root / "conf.d");
+  CHECK(running.run(1, 20'000) == 4);  // an event of its parent
+}
+
+TEST_CASE("watcher: where a symlink leads is watched, and loops of them end") {
+  Place place;
+  fs::create_directories(place.root / "archive");
+  place.write("archive/cert1.pem");
+  fs::create_symlink(place.root / "archive/cert1.pem", place.root / "conf.d/cert.pem");
+  fs::create_symlink(place.root / "conf.d", place.root / "conf.d/loop");
+  Running running(place);
+  place.write("archive/cert1.pem", "new");
+  CHECK(running.run(1, 20'000) == 1);
+}
+
+}  // namespace sallyport
