@@ -38,9 +38,9 @@ CertLoader::CertLoader(const fs::path& directory) : store_(std::make_shared<Cert
   store_->directory_ = root_;
 }
 
-std::shared_ptr<const CertStore> CertLoader::folder() {
+std::shared_ptr<const CertStore> CertLoader::folder(const CertStore* before) {
   walk(root_, {}, 0);
-  return finish();
+  return finish(before != nullptr && before->directory_ == root_ ? before : nullptr);
 }
 
 std::shared_ptr<const CertStore> CertLoader::single(const std::string& file) {
@@ -99,7 +99,7 @@ void CertLoader::read(const fs::path& path, std::string shown, bool symlink) {
   files_.push_back({std::move(shown), path.parent_path().string(), symlink, std::move(pem), false});
 }
 
-std::shared_ptr<const CertStore> CertLoader::finish() {
+std::shared_ptr<const CertStore> CertLoader::finish(const CertStore* before) {
   for (size_t i = 0; i < files_.size(); ++i)
     if (!files_[i].extra) pair_file(i);
   report_lonely_keys();
@@ -117,11 +117,34 @@ std::shared_ptr<const CertStore> CertLoader::finish() {
   for (const auto& [fingerprint, certificate] : by_fingerprint)
     if (!certificate->names.empty() && may_serve(certificate->leaf.get()) && usable(*certificate))
       store_->all_.push_back(certificate);
+  if (before != nullptr) keep_from(*before);
   std::sort(store_->all_.begin(), store_->all_.end(), [](const auto& a, const auto& b) {
     return std::tie(a->file, a->fingerprint) < std::tie(b->file, b->fingerprint);
   });
   index_names();
   return store_;
+}
+
+void CertLoader::keep_from(const CertStore& before) {
+  for (const auto& [file, set] : before.by_file_) {
+    if (set.empty() || fs::path(file).is_absolute()) continue;
+    const auto now = store_->by_file_.find(file);
+    std::error_code failed;
+    if ((now != store_->by_file_.end() && !now->second.empty()) || !fs::is_regular_file(root_ / file, failed)) continue;
+    // What was served before may stand in a file of another name now.
+    CertSet kept;
+    for (const auto& certificate : set)
+      if (!found_.contains(certificate->fingerprint)) kept.push_back(certificate);
+    if (kept.empty()) continue;
+    for (const auto& certificate : kept) {
+      const bool was_served = std::find(before.all_.begin(), before.all_.end(), certificate) != before.all_.end();
+      const bool is_there = std::find(store_->all_.begin(), store_->all_.end(), certificate) != store_->all_.end();
+      if (was_served && !is_there && certificate->file == file) store_->all_.push_back(certificate);
+    }
+    store_->by_file_[fs::weakly_canonical(root_ / file, failed).string()] = kept;
+    store_->by_file_[file] = std::move(kept);
+    problem(file, "holds nothing that can be served now: the certificate of before goes on");
+  }
 }
 
 // A key too short or a signature too old for the library must not take the certificates beside it down.

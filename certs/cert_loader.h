@@ -19,8 +19,8 @@ class CertLoader {
  public:
   explicit CertLoader(const std::filesystem::path& directory);
 
-  // Every file of the folder and of its sub-folders.
-  std::shared_ptr<const CertStore> folder();
+  // Every file of the folder and of its sub-folders. before: as for CertStore::load.
+  std::shared_ptr<const CertStore> folder(const CertStore* before = nullptr);
   // One file, and those beside it for the keys and issuers they may hold. Problems are the file's own.
   std::shared_ptr<const CertStore> single(const std::string& file);
 
@@ -40,7 +40,8 @@ class CertLoader {
 
   void walk(const std::filesystem::path& directory, const std::filesystem::path& shown, int depth);
   void read(const std::filesystem::path& path, std::string shown, bool symlink);
-  std::shared_ptr<const CertStore> finish();
+  std::shared_ptr<const CertStore> finish(const CertStore* before = nullptr);
+  void keep_from(const CertStore& before);
   void pair_file(size_t index);
   void keep(Found&& found);
   std::vector<X509Ptr> chain_for(X509* leaf, const File& file) const;

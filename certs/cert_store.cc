@@ -42,8 +42,8 @@ Error unusable(const std::string& file, std::string why) {
 void X509Deleter::operator()(X509* p) const noexcept { X509_free(p); }
 void PkeyDeleter::operator()(EVP_PKEY* p) const noexcept { EVP_PKEY_free(p); }
 
-std::shared_ptr<const CertStore> CertStore::load(const std::filesystem::path& directory) {
-  return CertLoader(directory).folder();
+std::shared_ptr<const CertStore> CertStore::load(const std::filesystem::path& directory, const CertStore* before) {
+  return CertLoader(directory).folder(before);
 }
 
 CertSet CertStore::match(std::string_view host) const {

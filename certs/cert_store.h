@@ -54,7 +54,10 @@ class CertStore {
  public:
   // Reads every file below directory (sub-folders and symlinks followed; loops end; anything that is not PEM is passed
   // over). A missing directory is an empty store with a problem. Never fails as a whole.
-  static std::shared_ptr<const CertStore> load(const std::filesystem::path& directory);
+  // before: the store of before, whose certificates stay where their file is still there but holds nothing that can be
+  // served any more: a bad replacement, or one whose key has not arrived yet. That is a problem told.
+  static std::shared_ptr<const CertStore> load(const std::filesystem::path& directory,
+                                               const CertStore* before = nullptr);
 
   // For a normalised host name, or an IP address as text: exact, then one-label wildcard; the freshest valid one per
   // key kind. Ones that have expired (or are not valid yet) only where nothing valid matches. Empty: none matches.

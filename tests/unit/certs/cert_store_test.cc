@@ -370,4 +370,47 @@ TEST_CASE("fingerprint of a set: equal for the same certificates and chains only
   CHECK(fingerprint_of(CertSet{}).empty());
 }
 
+TEST_CASE("store: a bad replacement leaves the certificate of before, as long as its file is there") {
+  const test::Made first = leaf("DNS:a.example.tld"), second = leaf("DNS:a.example.tld");
+  struct Row {
+    const char* what;
+    std::string text;  // of the file now
+    bool kept;
+  };
+  for (const Row& row : {Row{"the same", pem(first.certificate) + pem(first.key), false},
+                         Row{"another", pem(second.certificate) + pem(second.key), false},
+                         Row{"garbage", "-----BEGIN CERTIFICATE-----\nno\n-----END CERTIFICATE-----\n", true},
+                         Row{"empty", "", true},
+                         Row{"another, whose key has not come yet", pem(second.certificate), true},
+                         Row{"a key alone", pem(first.key), true}}) {
+    CAPTURE(row.what);
+    TemporaryFolder folder;
+    folder.write("a.pem", pem(first.certificate) + pem(first.key));
+    const auto before = CertStore::load(folder.path());
+    folder.write("a.pem", row.text);
+    for (auto store = CertStore::load(folder.path(), before.get()); const int round : {1, 2}) {
+      CAPTURE(round);
+      REQUIRE(store->match("a.example.tld").size() == 1);
+      CHECK((store->match("a.example.tld").front() == before->match("a.example.tld").front()) == row.kept);
+      CHECK(store->by_file("a.pem").ok());
+      CHECK((problems_of(*store).find("the certificate of before goes on") != std::string::npos) == row.kept);
+      store = CertStore::load(folder.path(), store.get());
+    }
+    fs::remove(folder.path() / "a.pem");
+    CHECK(CertStore::load(folder.path(), before.get())->match("a.example.tld").empty());
+  }
+}
+
+TEST_CASE("store: a certificate that moved to a file of another name is not kept beside itself") {
+  const test::Made one = leaf("DNS:a.example.tld");
+  TemporaryFolder folder;
+  folder.write("a.pem", pem(one.certificate) + pem(one.key));
+  const auto before = CertStore::load(folder.path());
+  folder.write("a.pem", "");
+  folder.write("b.pem", pem(one.certificate) + pem(one.key));
+  const auto store = CertStore::load(folder.path(), before.get());
+  CHECK(store->all().size() == 1);
+  CHECK(files_of(store->match("a.example.tld")) == "b.pem");
+}
+
 }  // namespace sallyport
