@@ -13,6 +13,7 @@
 #include "metrics/counters.h"
 #include "net/loop.h"
 #include "transport/transport.h"
+#include "layers/service_use.h"
 #include "upstream/worker_upstream.h"
 
 namespace sallyport {
@@ -51,8 +52,9 @@ class Client {
   virtual void end() = 0;
   // As end(), but what was written still arrives: sends FIN, reads and drops what comes, for a short while.
   virtual void end_lingering() = 0;
-  virtual WorkerUpstream& upstream_of(const Service& service) = 0;
-  // True once this session should not take up anything new: stopping, or its view of the snapshot has been replaced.
+  // Of the snapshot that `listener` belongs to.
+  virtual ServiceUse use(const Service& service) = 0;
+  // True once this session should not take up anything new: stopping, or its listener is gone.
   virtual bool draining() const noexcept = 0;
 
   TransportPtr transport;
@@ -90,6 +92,14 @@ class Flow : public IoHandler {
   virtual void server_down(const Endpoint&) {}
   // The drain time is over: log and end now.
   virtual void abort() = 0;
+
+  // A reload. Whether the session may go over to the new snapshot now, as the flow holds nothing of the old one but
+  // ServiceUses; one that may not is asked again when it becomes another flow.
+  virtual bool may_follow() const noexcept { return false; }
+  // The session has gone over: `client.listener` is the new one.
+  virtual void followed() {}
+  // What belongs to nothing that is configured, since at least so long, is logged and ended.
+  virtual void end_what_is_gone(uint64_t /*since_ms*/) {}
 
  protected:
   Client& client_;

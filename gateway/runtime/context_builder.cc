@@ -1,5 +1,7 @@
 #include "runtime/context_builder.h"
 
+#include <sys/stat.h>
+
 #include <set>
 
 #include "base/format.h"
@@ -24,6 +26,14 @@ KeyPairs key_pairs(const CertSet& certificates) {
   return out;
 }
 
+// Another where the file has been written or replaced.
+std::string stamp(const std::string& file) {
+  if (file.empty()) return {};
+  struct stat status {};
+  if (stat(file.c_str(), &status) != 0) return "none";
+  return format("{}.{}.{}.{}", status.st_ino, status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
+}
+
 // As they are offered, or looked for in an offer: the one we like best first.
 std::span<const std::string_view> protocols(Alpn alpn) {
   static constexpr std::string_view kEither[] = {"h2", "http/1.1"};
@@ -39,12 +49,28 @@ std::span<const std::string_view> protocols(Alpn alpn) {
 }  // namespace
 
 ContextBuilder::ContextBuilder(const config::CertificateSettings& settings, std::shared_ptr<const CertStore> certs,
-                               std::shared_ptr<const TicketKeys> tickets)
-    : settings_(settings), certs_(std::move(certs)), tickets_(std::move(tickets)) {
+                               std::shared_ptr<const TicketKeys> tickets,
+                               const std::map<std::string, SslCtxPtr>* before)
+    : settings_(settings), certs_(std::move(certs)), tickets_(std::move(tickets)), before_(before) {
   policy_.min_version = settings.min_version;
   policy_.ciphers = settings.ciphers;
   policy_.ciphersuites = settings.ciphersuites;
   policy_.groups = settings.groups;
+  policy_key_ = format("{}|{}|{}|{}", settings.min_version, settings.ciphers, settings.ciphersuites, settings.groups);
+}
+
+const SslCtxPtr* ContextBuilder::known(const std::string& key) {
+  if (auto it = made_.find(key); it != made_.end()) return &it->second;
+  if (before_ == nullptr) return nullptr;
+  auto it = before_->find(key);
+  return it == before_->end() ? nullptr : &made_.emplace(key, it->second).first->second;
+}
+
+Result<SslCtxPtr> ContextBuilder::keep(const std::string& key, Result<SslCtxPtr> made) {
+  if (!made) return made;
+  made_.emplace(key, *made);
+  ++fresh_;
+  return made;
 }
 
 std::string ContextBuilder::rule_key(const config::ClientCertificates& rule) {
@@ -55,8 +81,9 @@ std::string ContextBuilder::rule_key(const config::ClientCertificates& rule) {
 Result<SslCtxPtr> ContextBuilder::server(const CertSet& certificates, const config::ClientCertificates& rule,
                                          Alpn alpn) {
   if (alpn == Alpn::either && !kOfferH2ToClients) alpn = Alpn::http1;
-  std::string key = format("server|{}|{}|{}", fingerprint_of(certificates), rule_key(rule), static_cast<int>(alpn));
-  if (auto it = made_.find(key); it != made_.end()) return it->second;
+  std::string key = format("server|{}|{}|{}|{}|{}|{}", fingerprint_of(certificates), rule_key(rule), stamp(rule.ca),
+                           stamp(rule.crl), static_cast<int>(alpn), policy_key_);
+  if (const SslCtxPtr* found = known(key)) return *found;
   KeyPairs pairs = key_pairs(certificates);
   ClientCertRule client_rule{rule.ca, rule.verify == config::Verify::required, rule.crl};
   ServerContext options;
@@ -68,9 +95,7 @@ Result<SslCtxPtr> ContextBuilder::server(const CertSet& certificates, const conf
   // change.
   options.session_id_context = alpn == Alpn::none ? "tcp" : "http";
   options.tickets = tickets_;
-  auto made = make_server_context(options);
-  if (made) made_.emplace(key, *made);
-  return made;
+  return keep(key, make_server_context(options));
 }
 
 Result<std::unique_ptr<ContextTable>> ContextBuilder::table(const config::ClientCertificates& rule, Alpn alpn) {
@@ -96,9 +121,8 @@ Result<std::unique_ptr<ContextTable>> ContextBuilder::table(const config::Client
 
 Result<SslCtxPtr> ContextBuilder::upstream(const config::ServerTls& tls, Alpn alpn) {
   if (alpn == Alpn::either && !kOfferH2ToServers) alpn = Alpn::http1;
-  std::string key = format("upstream|{}|{}|{}|{}", tls.ca, tls.verify == config::Verify::required,
-                           tls.client_certificate, static_cast<int>(alpn));
-  if (auto it = made_.find(key); it != made_.end()) return it->second;
+  const std::string key = upstream_key(tls, alpn);
+  if (const SslCtxPtr* found = known(key)) return *found;
   UpstreamContext options;
   options.ca_file = tls.ca;
   options.verify = tls.verify == config::Verify::required;
@@ -112,9 +136,16 @@ Result<SslCtxPtr> ContextBuilder::upstream(const config::ServerTls& tls, Alpn al
     options.client_certificate = &pairs.pairs.front();
   }
   options.alpn = protocols(alpn);
-  auto made = make_upstream_context(options);
-  if (made) made_.emplace(key, *made);
-  return made;
+  return keep(key, make_upstream_context(options));
+}
+
+std::string ContextBuilder::upstream_key(const config::ServerTls& tls, Alpn alpn) const {
+  if (alpn == Alpn::either && !kOfferH2ToServers) alpn = Alpn::http1;
+  std::string own;
+  if (!tls.client_certificate.empty())
+    if (auto set = certs_->by_file(tls.client_certificate)) own = fingerprint_of(*set);
+  return format("upstream|{}|{}|{}|{}|{}|{}", tls.ca, stamp(tls.ca), tls.verify == config::Verify::required,
+                tls.client_certificate, own, static_cast<int>(alpn));
 }
 
 }  // namespace sallyport

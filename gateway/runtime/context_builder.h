@@ -21,8 +21,9 @@ class ContextBuilder {
   static constexpr bool kOfferH2ToClients = true;
   static constexpr bool kOfferH2ToServers = true;
 
+  // before: contexts of the snapshot before, by their keys; may be null.
   ContextBuilder(const config::CertificateSettings& settings, std::shared_ptr<const CertStore> certs,
-                 std::shared_ptr<const TicketKeys> tickets);
+                 std::shared_ptr<const TicketKeys> tickets, const std::map<std::string, SslCtxPtr>* before = nullptr);
 
   // The context for one set of certificates.
   Result<SslCtxPtr> server(const CertSet& certificates, const config::ClientCertificates& rule, Alpn alpn);
@@ -32,13 +33,25 @@ class ContextBuilder {
   Result<SslCtxPtr> upstream(const config::ServerTls& tls, Alpn alpn);
 
   static std::string rule_key(const config::ClientCertificates& rule);
+  // What towards servers would be made of now: equal for equal settings, files and certificates.
+  std::string upstream_key(const config::ServerTls& tls, Alpn alpn) const;
+
+  // Every context that was asked for, and how many of them are new.
+  std::map<std::string, SslCtxPtr> take_made() noexcept { return std::move(made_); }
+  size_t fresh() const noexcept { return fresh_; }
 
  private:
-  const config::CertificateSettings& settings_;
+  const SslCtxPtr* known(const std::string& key);
+  Result<SslCtxPtr> keep(const std::string& key, Result<SslCtxPtr> made);
+
+  const config::CertificateSettings settings_;
   std::shared_ptr<const CertStore> certs_;
   std::shared_ptr<const TicketKeys> tickets_;
   TlsPolicy policy_;
+  std::string policy_key_;
+  const std::map<std::string, SslCtxPtr>* before_;
   std::map<std::string, SslCtxPtr> made_;
+  size_t fresh_ = 0;
 };
 
 }  // namespace sallyport

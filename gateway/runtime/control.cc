@@ -6,14 +6,15 @@
 
 #include <algorithm>
 #include <csignal>
+#include <set>
 
 #include "base/log.h"
+#include "base/format.h"
 #include "config/load.h"
 
 namespace sallyport {
 namespace {
 
-constexpr std::chrono::milliseconds kRebind{5'000};
 constexpr std::chrono::milliseconds kNamesWait{1'000};
 constexpr std::chrono::seconds kSave{60};
 
@@ -32,6 +33,36 @@ log::Level to_level(config::LogLevel level) noexcept {
     case config::LogLevel::debug: return log::Level::debug;
   }
   return log::Level::info;
+}
+
+int64_t unix_ms() noexcept {
+  using namespace std::chrono;
+  return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
+}
+
+std::string joined(const std::vector<std::string>& names) {
+  constexpr size_t kMost = 10;
+  std::string out;
+  for (size_t i = 0; i < names.size() && i < kMost; ++i) out += (i == 0 ? "" : ", ") + names[i];
+  if (names.size() > kMost) out += format(" and {} more", names.size() - kMost);
+  return out;
+}
+
+// What differs, in one line; empty if nothing does.
+std::string summary_of(const ReloadReport& report) {
+  std::string out;
+  const auto part = [&](const char* what, const std::vector<std::string>& names) {
+    if (!names.empty()) out += format("{}{} {}", out.empty() ? "" : "; ", what, joined(names));
+  };
+  part("added", report.added);
+  part("changed", report.changed);
+  part("removed", report.removed);
+  part("opened", report.listeners_opened);
+  part("closed", report.listeners_closed);
+  if (report.certificates > 0)
+    out += format("{}{} TLS context{} made anew", out.empty() ? "" : "; ", report.certificates,
+                  report.certificates == 1 ? "" : "s");
+  return out;
 }
 
 void log_fault(const config::Fault& fault) {
@@ -64,7 +95,10 @@ Control::Control(std::filesystem::path directory)
       names_(loop_),
       health_(loop_, {[this](const std::shared_ptr<Endpoint>& endpoint) { close_sessions_of(endpoint); },
                       [this](const Endpoint& endpoint) { names_.look_again(endpoint.host()); }}),
-      rebind_(*this),
+      listeners_(loop_, workers_),
+      reloader_(loop_, {[this] { return rebuild_input(); }, [] { notify_reloading(); },
+                        [this](Rebuilt rebuilt, Reloader::Done done) { publish(std::move(rebuilt), std::move(done)); }}),
+      watcher_(loop_, [this] { reload(ReloadReport::By::files); }),
       drain_end_(*this),
       names_wait_(*this),
       rotate_(*this),
@@ -77,11 +111,9 @@ bool Control::prepare() {
   log::start(config.gateway.logs.format == config::LogFormat::json ? log::Format::json : log::Format::text,
              to_level(config.gateway.logs.level));
   state_ = std::make_unique<StateFiles>(config.gateway.state_directory);
-  using By = config::Sticky::By;
-  if (std::any_of(config.services.begin(), config.services.end(),
-                  [](const config::Service& service) { return service.sticky.by == By::cookie; }))
-    if (auto made = state_->cookie_secret(cookie_secret_); !made)
-      log::warn("{}: sticky cookies are forgotten with a restart", made.error().text());
+  std::string problem;
+  cookie_secret_ = cookie_secret_for(config, {}, problem);
+  if (!problem.empty()) log::warn("{}", problem);
   snapshot_ = build_snapshot(std::move(config), tickets_, nullptr, cookie_secret_);
   if (auto loaded = state_->load_sticky(*snapshot_, loop_.now()); !loaded)
     log::warn("{}: some clients may meet another server than before", loaded.error().text());
@@ -91,6 +123,9 @@ bool Control::prepare() {
     return false;
   }
   for (const std::string& name : snapshot_->config.left_out) log::error("service {} is left out", name);
+  last_reload_.time = unix_ms();
+  last_reload_.faults = snapshot_->config.faults;
+  if (snapshot_->config.has_errors()) last_reload_.result = ReloadReport::Result::partial;
   return open_sockets();
 }
 
@@ -120,14 +155,10 @@ bool Control::open_sockets() {
       if (!endpoint.host().empty()) loop_.post([this, host = endpoint.host()] { names_.look_again(host); });
     };
     hooks.drained = [this] { loop_.post([this] { worker_drained(); }); };
+    hooks.dropped = [this](std::shared_ptr<const Snapshot> old) { loop_.post([old = std::move(old)] {}); };
     workers_.push_back(std::make_unique<Worker>(i, limits_, std::move(hooks)));
   }
-  opener_ = std::make_unique<SocketOpener>(count, inherited_sockets());
-  opener_->open_all(*snapshot_, opened_, failed_);
-  for (const FailedBind& failed : failed_) log::error("listener \"{}\": {}", failed.share->name, failed.why);
-  for (const std::string& name : opener_->unused())
-    log::warn("a socket named \"{}\" was handed over, but no listener has that name", name);
-  if (opened_.empty()) {
+  if (!listeners_.open(*snapshot_, count, inherited_sockets())) {
     log::error("no listener could be opened: not started");
     return false;
   }
@@ -153,26 +184,19 @@ void Control::start_workers() {
     worker->publish(snapshot_);
     worker->start();
   }
-  for (OpenSocket& socket : opened_) hand_out(std::move(socket));
-  opened_.clear();
+  listeners_.hand_out();
 }
 
-void Control::hand_out(OpenSocket socket) {
-  log::info("listener \"{}\" on {}", socket.share->name, socket.address);
-  for (size_t i = 0; i < workers_.size(); ++i) {
-    UniqueFd fd;
-    if (socket.shared) {
-      fd = UniqueFd(fcntl(socket.fds.front().get(), F_DUPFD_CLOEXEC, 3));
-    } else {
-      fd = std::move(socket.fds[i]);
-    }
-    Worker& worker = *workers_[i];
-    // A message must be copyable: the descriptor travels in a shared box.
-    auto box = std::make_shared<UniqueFd>(std::move(fd));
-    worker.post([&worker, box, shared = socket.shared, share = socket.share] {
-      worker.add_listener(std::move(*box), shared, share);
-    });
-  }
+std::string Control::status_text() const {
+  const size_t services = snapshot_->services.size();
+  std::string status = format("serving {} service{}", services, services == 1 ? "" : "s");
+  const config::Config& config = snapshot_->config;
+  const size_t out = config.left_out.size() - std::min(config.left_out.size(), config.kept.size());
+  if (!config.kept.empty()) status += format(", {} as they were before a fault", config.kept.size());
+  if (out > 0) status += format(", {} left out", out);
+  if (config.gateway_faulty) status += ", gateway.yaml has a fault: the last good one stays";
+  if (listeners_.degraded()) status += ", degraded: a listener could not be opened";
+  return status;
 }
 
 int Control::run() {
@@ -182,17 +206,12 @@ int Control::run() {
   if (!draining_) {
     start_workers();
     serving_ = true;
-    size_t services = snapshot_->services.size();
-    std::string status = format("serving {} service{}", services, services == 1 ? "" : "s");
-    if (!snapshot_->config.left_out.empty()) status += format(", {} left out", snapshot_->config.left_out.size());
-    if (!failed_.empty()) {
-      status += ", degraded: a listener could not be opened";
-      loop_.arm(rebind_, kRebind);
-    }
+    const std::string status = status_text();
     loop_.arm(rotate_, kTicketLifetime);
     loop_.arm(save_, kSave);
     log::info("{} with {} worker{}", status, workers_.size(), workers_.size() == 1 ? "" : "s");
     notify_ready(status);
+    watch_files();
     loop_.run();
   }
   stop_workers();
@@ -208,7 +227,7 @@ int Control::run() {
 
 void Control::on_signal(int number) {
   if (number == SIGHUP) {
-    log::warn("SIGHUP: this version does not reload; restart to take up a changed configuration");
+    reload(ReloadReport::By::sighup);
     return;
   }
   if (draining_) {
@@ -219,8 +238,74 @@ void Control::on_signal(int number) {
   drain();
 }
 
+void Control::reload(ReloadReport::By by, Reloader::Done done) {
+  if (serving()) reloader_.reload(by, std::move(done));
+}
+
+RebuildInput Control::rebuild_input() const { return {directory_, snapshot_, tickets_, cookie_secret_}; }
+
+void Control::publish(Rebuilt rebuilt, Reloader::Done done) {
+  if (!serving()) return;
+  const std::shared_ptr<const Snapshot> before = snapshot_;
+  snapshot_ = std::move(rebuilt.snapshot);
+  cookie_secret_ = std::move(rebuilt.cookie_secret);
+  for (const std::string& warning : rebuilt.warnings) log::warn("{}", warning);
+  limits_.max_connections = connection_limit();
+  log::set_level(to_level(snapshot_->config.gateway.logs.level));
+  auto left = std::make_shared<size_t>(workers_.size());
+  auto report = std::make_shared<ReloadReport>(std::move(rebuilt.report));
+  for (auto& worker : workers_)
+    worker->post([this, &worker, snapshot = snapshot_, left, report, before, done] {
+      worker->publish(snapshot);
+      loop_.post([this, left, report, before, done] {
+        if (--*left > 0) return;
+        settle(*report, before->config);
+        done(*report);
+      });
+    });
+  OpenListeners::Change change = listeners_.follow(*snapshot_);
+  report->listeners_opened = std::move(change.opened);
+  report->listeners_closed = std::move(change.closed);
+  report->listeners_failed = std::move(change.failed);
+  names_.follow(*snapshot_);
+  health_.follow(*snapshot_);
+}
+
+// All workers have it.
+void Control::settle(const ReloadReport& report, const config::Config& before) {
+  const bool asked = report.by != ReloadReport::By::files;
+  std::set<std::string> known;  // what was wrong before has been told before
+  if (!asked)
+    for (const config::Fault& fault : before.faults) known.insert(fault.text());
+  for (const config::Fault& fault : report.faults)
+    if (!known.contains(fault.text())) log_fault(fault);
+  for (const std::string& name : report.kept)
+    if (std::none_of(before.kept.begin(), before.kept.end(), [&](const auto& service) { return service.name == name; }))
+      log::error("service {} goes on as it was before", name);
+  if (report.result == ReloadReport::Result::refused) log::error("gateway.yaml has a fault: the last good one stays");
+  const std::string summary = summary_of(report);
+  if (!summary.empty())
+    log::info("reloaded in {} ms: {}", static_cast<int64_t>(report.seconds * 1000), summary);
+  else if (asked)
+    log::info("reloaded: nothing has changed");
+  ++reloads_;
+  if (report.result == ReloadReport::Result::refused) ++reloads_refused_;
+  last_reload_ = report;
+  watch_files();
+  notify_ready(status_text());
+  for (const auto& observer : observers_) observer(report);
+}
+
+void Control::watch_files() {
+  const bool watched = watcher_.watch(folders_of(*snapshot_));
+  if (!watched && !watch_failed_)
+    log::warn("{}: changes there are not noticed by themselves; `sallyport reload` takes them up", watcher_.problem());
+  watch_failed_ = !watched;
+}
+
 void Control::drain() {
   draining_ = true;
+  listeners_.stop();
   notify_stopping();
   if (!serving_) {
     loop_.stop();
@@ -258,28 +343,8 @@ void Control::save_state() {
   save_failed_ = !saved;
 }
 
-void Control::retry_binds() {
-  std::vector<FailedBind> still;
-  for (FailedBind& failed : failed_) {
-    auto socket = opener_->open(failed.share, failed.bind);
-    if (socket) {
-      hand_out(std::move(*socket));
-    } else {
-      still.push_back(std::move(failed));
-    }
-  }
-  failed_ = std::move(still);
-  if (!failed_.empty()) {
-    loop_.arm(rebind_, kRebind);
-  } else {
-    notify_status("serving");
-  }
-}
-
 void Control::on_deadline(Deadline& which) {
-  if (&which == &rebind_) {
-    if (!draining_) retry_binds();
-  } else if (&which == &drain_end_) {
+  if (&which == &drain_end_) {
     log::warn("the drain time is over: open connections are cut");
     loop_.stop();
   } else if (&which == &names_wait_) {

@@ -10,7 +10,8 @@
 #include "net/signals.h"
 #include "runtime/health.h"
 #include "runtime/names.h"
-#include "runtime/sockets.h"
+#include "runtime/open_listeners.h"
+#include "runtime/reloader.h"
 #include "runtime/state_files.h"
 #include "runtime/worker.h"
 
@@ -28,17 +29,36 @@ class Control final : private Deadline::Owner {
 
   Loop& loop() noexcept { return loop_; }
   const Snapshot& snapshot() const noexcept { return *snapshot_; }
+  const std::shared_ptr<const Snapshot>& snapshot_ptr() const noexcept { return snapshot_; }
   bool serving() const noexcept { return serving_ && !draining_; }
   bool draining() const noexcept { return draining_; }
+  // Not all is as it should be: a listener could not be opened, or gateway.yaml has a fault and the last good one stays.
+  bool degraded() const noexcept { return listeners_.degraded() || snapshot_->config.gateway_faulty; }
   const std::vector<std::unique_ptr<Worker>>& workers() const noexcept { return workers_; }
+  const OpenListeners& listeners() const noexcept { return listeners_; }
+  const GatewayLimits& limits() const noexcept { return limits_; }
+
+  // Reads all files again. done: once all workers have what came of it; may be empty.
+  void reload(ReloadReport::By by, Reloader::Done done = {});
+  // What a reload would do, without doing it.
+  void preview_reload(Reloader::Done done) { reloader_.preview(std::move(done)); }
+  // Of the start, at first.
+  const ReloadReport& last_reload() const noexcept { return last_reload_; }
+  uint64_t reloads() const noexcept { return reloads_; }
+  uint64_t reloads_refused() const noexcept { return reloads_refused_; }
+  // Called after each reload, when it is in place. For those who show, count or tell it.
+  void on_reloaded(std::function<void(const ReloadReport&)> observer) { observers_.push_back(std::move(observer)); }
 
  private:
   void on_deadline(Deadline& which) override;
   void on_signal(int number);
   bool open_sockets();
-  void hand_out(OpenSocket socket);
-  void retry_binds();
   void start_workers();
+  RebuildInput rebuild_input() const;
+  void publish(Rebuilt rebuilt, Reloader::Done done);
+  void settle(const ReloadReport& report, const config::Config& before);
+  void watch_files();
+  std::string status_text() const;
   void drain();
   void worker_drained();
   void stop_workers();
@@ -54,12 +74,16 @@ class Control final : private Deadline::Owner {
   Names names_;
   Health health_;
   GatewayLimits limits_;
-  std::unique_ptr<SocketOpener> opener_;
-  std::vector<OpenSocket> opened_;
-  std::vector<FailedBind> failed_;
   std::vector<std::unique_ptr<Worker>> workers_;
+  OpenListeners listeners_;
   std::unique_ptr<Signals> signals_;
-  Deadline rebind_;
+  Reloader reloader_;
+  FileWatcher watcher_;
+  ReloadReport last_reload_;
+  uint64_t reloads_ = 0;
+  uint64_t reloads_refused_ = 0;
+  std::vector<std::function<void(const ReloadReport&)>> observers_;
+  bool watch_failed_ = false;  // has been told
   Deadline drain_end_;
   Deadline names_wait_;
   Deadline rotate_;

@@ -18,11 +18,12 @@ UniqueFd open_reserve() { return UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC
 
 }  // namespace
 
-Listener::Listener(Worker& owner, UniqueFd fd, bool shared, std::shared_ptr<ListenerShare> share)
+Listener::Listener(Worker& owner, UniqueFd fd, bool shared, std::shared_ptr<ListenerShare> share, std::string address)
     : owner_(owner),
       fd_(std::move(fd)),
       reserve_(open_reserve()),
       share_(std::move(share)),
+      address_(std::move(address)),
       deadline_(*this),
       shared_(shared) {
   watch_.handler = this;
@@ -83,7 +84,8 @@ bool Listener::reserve_place() {
     return false;
   }
   uint32_t here = share_->connections.fetch_add(1, std::memory_order_relaxed);
-  if (share_->max_connections == 0 || here < share_->max_connections) return true;
+  const uint32_t most = share_->max_connections.load(std::memory_order_relaxed);
+  if (most == 0 || here < most) return true;
   release_place();
   return false;
 }

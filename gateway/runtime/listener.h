@@ -15,7 +15,7 @@ class Worker;
 // What all workers' ends of one listener share.
 struct ListenerShare {
   std::string name;
-  uint32_t max_connections = 0;  // 0: no limit of its own
+  std::atomic<uint32_t> max_connections{0};  // 0: no limit of its own
   std::atomic<uint32_t> connections{0};
   ClientVariety clients;
 };
@@ -23,11 +23,15 @@ struct ListenerShare {
 class Listener final : public IoHandler, public Doomed, private Deadline::Owner {
  public:
   // shared: other workers wait on the same descriptor's socket (handed over by systemd, or a unix socket).
-  Listener(Worker& owner, UniqueFd fd, bool shared, std::shared_ptr<ListenerShare> share);
+  Listener(Worker& owner, UniqueFd fd, bool shared, std::shared_ptr<ListenerShare> share, std::string address);
   ~Listener() override;
 
   Status start();
   const std::string& name() const noexcept { return share_->name; }
+  const std::string& address() const noexcept { return address_; }
+  bool belongs_to(const ListenerShare& share) const noexcept { return share_.get() == &share; }
+  // From the next client on.
+  void move_to(std::shared_ptr<ListenerShare> share) noexcept { share_ = std::move(share); }
   // Takes what is waiting, then closes: nobody who got through to the socket is lost.
   void close_after_accepting();
 
@@ -47,6 +51,7 @@ class Listener final : public IoHandler, public Doomed, private Deadline::Owner 
   UniqueFd reserve_;  // given up for a moment when descriptors run out, so that a waiting client can be turned away
   Watch watch_;
   std::shared_ptr<ListenerShare> share_;
+  std::string address_;
   Deadline deadline_;
   int batch_ = 1;           // clients to be taken at once
   uint64_t busy_turn_ = 0;  // of the loop, in which somebody waited last

@@ -57,11 +57,12 @@ void Names::follow(const Snapshot& snapshot) {
       name.failing = it->second.failing;
       name.crowded = it->second.crowded;
       name.asked = it->second.asked;
+      name.due = it->second.due;
     }
   names_ = std::move(wanted);
   for (auto& [key, name] : names_) {
     if (name.last) apply(key.second, name);
-    look_up(key, name);
+    if (name.asked == 0) look_up(key, name);
   }
   schedule();
 }

@@ -8,6 +8,8 @@
 namespace sallyport {
 
 void notify_ready(const std::string& status);
+// Until the next notify_ready() (sd_notify(3), RELOADING=1).
+void notify_reloading();
 void notify_stopping();
 void notify_status(const std::string& status);
 

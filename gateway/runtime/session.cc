@@ -31,8 +31,8 @@ struct BuriedFlow final : Doomed {
 
 Session::Session(Worker& owner, SnapshotView& view, const ListenerRules& rules, TransportPtr client,
                  const Address& peer_address, std::atomic<uint32_t>* listener_count)
-    : owner_(owner), view_(view), listener_count_(listener_count), deadline_(*this) {
-  ++view_.sessions;
+    : owner_(owner), view_(&view), listener_count_(listener_count), deadline_(*this) {
+  ++view_->sessions;
   transport = std::move(client);
   worker = &owner.context();
   listener = &rules;
@@ -202,11 +202,36 @@ void Session::run(std::unique_ptr<Flow> flow) {
   state_ = State::flowing;
   flow_ = std::move(flow);
   flow_->start();
+  if (state_ == State::flowing && view_->retired) follow(*owner_.view());
 }
 
 void Session::become(std::unique_ptr<Flow> next) {
   owner_.loop().bury(std::make_unique<BuriedFlow>(std::move(flow_)));
   run(std::move(next));
+}
+
+void Session::follow(SnapshotView& newest) {
+  if (state_ == State::ended || state_ == State::lingering || view_ == &newest) return;
+  if (flow_ && !flow_->may_follow()) return;
+  const ListenerRules* rules = newest.rules(listener->name);
+  if (rules == nullptr) {
+    left_behind_ = true;
+    drain();
+    return;
+  }
+  --view_->sessions;
+  ++newest.sessions;
+  view_ = &newest;
+  listener = rules;
+  if (flow_) flow_->followed();
+}
+
+void Session::end_what_is_gone(uint64_t since_ms) {
+  if (left_behind_ && owner_.loop().now() - view_->retired_ms >= since_ms) {
+    abort();
+  } else if (state_ == State::flowing && flow_) {
+    flow_->end_what_is_gone(since_ms);
+  }
 }
 
 void Session::turn_away(Rejection reason, End how, std::string_view why) {
@@ -270,7 +295,7 @@ void Session::end() {
   worker->counters.open_sessions.subtract();
   if (listener_count_ != nullptr) listener_count_->fetch_sub(1, std::memory_order_relaxed);
   if (flow_) owner_.loop().bury(std::make_unique<BuriedFlow>(std::move(flow_)));
-  SnapshotView& view = view_;
+  SnapshotView& view = *view_;
   Worker& owner = owner_;
   owner.loop().bury(std::unique_ptr<Doomed>(this));
   owner.session_ended(view);
@@ -294,8 +319,8 @@ void Session::abort() {
   }
 }
 
-WorkerUpstream& Session::upstream_of(const Service& service) { return *view_.upstreams[service.upstream->index]; }
+ServiceUse Session::use(const Service& service) { return owner_.use(service); }
 
-bool Session::draining() const noexcept { return owner_.draining(); }
+bool Session::draining() const noexcept { return left_behind_ || owner_.draining(); }
 
 }  // namespace sallyport

@@ -27,6 +27,11 @@ class Session final : public Client,
   void drain();
   // The drain time is over.
   void abort();
+  // Goes over to a newer view, if its listener is still there and its flow may; otherwise it is asked again later, or
+  // ends as at a stop.
+  void follow(SnapshotView& newest);
+  // Ends what has belonged to nothing that is configured for as long as that.
+  void end_what_is_gone(uint64_t since_ms);
   void server_down(const Endpoint& endpoint) {
     if (state_ == State::flowing && flow_) flow_->server_down(endpoint);
   }
@@ -34,7 +39,7 @@ class Session final : public Client,
   void become(std::unique_ptr<Flow> next) override;
   void end() override;
   void end_lingering() override;
-  WorkerUpstream& upstream_of(const Service& service) override;
+  ServiceUse use(const Service& service) override;
   bool draining() const noexcept override;
 
  private:
@@ -53,13 +58,14 @@ class Session final : public Client,
   bool trusted_proxy() const noexcept;
 
   Worker& owner_;
-  SnapshotView& view_;
+  SnapshotView* view_;
   std::atomic<uint32_t>* listener_count_;
   std::unique_ptr<Flow> flow_;
   std::string seen_;  // first bytes, while more are needed
   HelloProgress hello_progress_;
   Deadline deadline_;
   State state_ = State::sniffing;
+  bool left_behind_ = false;  // by a reload: its listener is gone
   bool silent_ = false;  // the deadline stands for silence, not for the handshake
   uint32_t discarded_ = 0;
 };

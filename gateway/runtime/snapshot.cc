@@ -41,26 +41,48 @@ bool listens_on(const config::Service& service, const std::string& listener) {
   return std::find(service.listeners.begin(), service.listeners.end(), listener) != service.listeners.end();
 }
 
+bool health_speaks_tls(const config::Service& service) {
+  return service.health.type == config::Health::Type::tls || service.health.type == config::Health::Type::https;
+}
+
+config::ServerTls health_tls_of(const config::Service& service) {
+  config::ServerTls tls = service.server_tls;
+  tls.verify = service.health.verify.value_or(config::Verify::none);
+  return tls;
+}
+
+Alpn health_alpn(const config::Service& service) {
+  return service.health.type == config::Health::Type::https ? Alpn::http1 : Alpn::none;
+}
+
 class Builder {
  public:
   Builder(Snapshot& snapshot, const std::shared_ptr<const TicketKeys>& tickets, const Snapshot* previous,
           std::string_view cookie_secret)
-      : snapshot_(snapshot),
-        cookie_secret_(cookie_secret),
-        contexts_(snapshot.config.gateway.certificates, snapshot.certs, tickets) {
+      : snapshot_(snapshot), previous_(previous), tickets_(tickets), cookie_secret_(cookie_secret) {
+    contexts_ = make_contexts(snapshot.config.gateway.certificates);
     if (previous == nullptr) return;
-    for (const auto& service : previous->services) before_.emplace(service->config.name, service.get());
+    for (const auto& service : previous->services) before_.emplace(service->config.name, service);
   }
 
   void run() {
     check_gateway_tls();
+    choose_slots();
     build_services();
+    index_services();
     build_listeners();
     warn_of_certificates();
+    snapshot_.tls_contexts_made = contexts_->fresh();
+    snapshot_.tls_contexts = contexts_->take_made();
   }
 
  private:
   config::Config& config() { return snapshot_.config; }
+
+  std::unique_ptr<ContextBuilder> make_contexts(const config::CertificateSettings& settings) {
+    return std::make_unique<ContextBuilder>(settings, snapshot_.certs, tickets_,
+                                            previous_ != nullptr ? &previous_->tls_contexts : nullptr);
+  }
 
   void fault(Severity severity, const config::Position& at, std::string message, const std::string& service) {
     config().faults.push_back(Fault{severity, at, std::move(message), source_line(at), service});
@@ -83,12 +105,19 @@ class Builder {
     if (plain) return;
     fault(Severity::error, settings.default_at.line > 0 ? settings.default_at : settings.at, plain.error().text(), {});
     config().gateway_faulty = true;
+    if (previous_ == nullptr) return;
+    // While serving, the certificates and the policy of before go on.
+    tables_.clear();
+    snapshot_.contexts.clear();
+    config().gateway.certificates = previous_->config.gateway.certificates;
+    snapshot_.certs = previous_->certs;
+    contexts_ = make_contexts(config().gateway.certificates);
   }
 
   Result<const ContextTable*> table_for(const config::ClientCertificates& rule, Alpn alpn) {
     auto key = std::make_pair(ContextBuilder::rule_key(rule), alpn);
     if (auto it = tables_.find(key); it != tables_.end()) return it->second;
-    auto made = contexts_.table(rule, alpn);
+    auto made = contexts_->table(rule, alpn);
     if (!made) return made.error();
     const ContextTable* table = made->get();
     snapshot_.contexts.push_back(std::move(*made));
@@ -96,32 +125,96 @@ class Builder {
     return table;
   }
 
+  // A service that is in both snapshots keeps its slot.
+  void choose_slots() {
+    if (previous_ == nullptr) return;
+    for (size_t slot = 0; slot < previous_->slots.size(); ++slot)
+      if (previous_->slots[slot] == nullptr) free_slots_.push_back(slot);
+    next_slot_ = previous_->slots.size();
+  }
+
+  size_t take_slot() {
+    if (free_slots_.empty()) return next_slot_++;
+    const size_t slot = free_slots_.back();
+    free_slots_.pop_back();
+    return slot;
+  }
+
   void build_services() {
     // There may be a hundred thousand: those that are good stay where they are, or move up.
     size_t good = 0;
-    size_t index = 0;
     for (config::Service& wanted : config().services) {
-      auto service = std::make_unique<Service>();
-      service->config = wanted;
-      service->stats = stats_of(wanted.name);
-      service->client_rule = ContextBuilder::rule_key(wanted.client_certificates);
-      config::Position at = wanted.at;
-      Status built = build_tls(*service);
-      if (built && wanted.mode != Mode::redirect) {
-        built = build_upstream(*service, index);
-        if (wanted.server_tls.at.line > 0) at = wanted.server_tls.at;
-      }
-      if (!built) {
-        fault(Severity::error, at, built.error().text(), wanted.name);
-        config().left_out.push_back(wanted.name);
-        continue;
-      }
-      if (service->upstream) ++index;
+      if (!build_service(wanted)) continue;
       if (&config().services[good] != &wanted) config().services[good] = std::move(wanted);
       ++good;
-      snapshot_.services.push_back(std::move(service));
     }
     config().services.resize(good);
+    // What has a fault in its file now goes on as it was.
+    std::vector<config::Service> kept = std::move(config().kept);
+    config().kept.clear();
+    for (config::Service& service : kept)
+      if (snapshot_.service(service.name) || build_service(service)) config().kept.push_back(std::move(service));
+  }
+
+  // False: it has a fault, and there is no good version of before.
+  bool build_service(const config::Service& wanted) {
+    const auto found = before_.find(wanted.name);
+    const std::shared_ptr<const Service> old = found == before_.end() ? nullptr : found->second;
+    const std::string made_from = what_it_is_made_from(wanted);
+    auto service = std::make_shared<Service>();
+    service->config = wanted;
+    service->made_from = made_from;
+    service->client_rule = ContextBuilder::rule_key(wanted.client_certificates);
+    config::Position at = wanted.at;
+    Status built = build_tls(*service);
+    if (built && old && old->config.fingerprint == wanted.fingerprint && old->made_from == made_from) {
+      add(old);
+      return true;
+    }
+    if (built && wanted.mode != Mode::redirect) {
+      built = build_upstream(*service);
+      if (wanted.server_tls.at.line > 0) at = wanted.server_tls.at;
+    }
+    if (built) {
+      service->stats = old ? old->stats : std::make_shared<ServiceStats>();
+      service->slot = take_slot();
+      add(std::move(service));
+      return true;
+    }
+    fault(Severity::error, at, built.error().text(), wanted.name);
+    config().left_out.push_back(wanted.name);
+    if (!old) return false;
+    config().kept.push_back(old->config);
+    add(old);
+    return false;
+  }
+
+  void add(std::shared_ptr<const Service> service) {
+    snapshot_.by_name.emplace(service->config.name, snapshot_.services.size());
+    snapshot_.services.push_back(std::move(service));
+  }
+
+  void index_services() {
+    for (const auto& service : snapshot_.services) {
+      if (service->slot >= snapshot_.slots.size()) snapshot_.slots.resize(service->slot + 1);
+      snapshot_.slots[service->slot] = service.get();
+    }
+  }
+
+  // Beside the settings, which the fingerprint has.
+  std::string what_it_is_made_from(const config::Service& service) {
+    std::string out = std::to_string(listener_port_of(service));
+    if (service.server_tls.enabled) out += contexts_->upstream_key(service.server_tls, server_alpn(service));
+    if (health_speaks_tls(service)) out += contexts_->upstream_key(health_tls_of(service), health_alpn(service));
+    return out;
+  }
+
+  uint16_t listener_port_of(const config::Service& service) {
+    uint16_t port = 0;
+    for (const std::string& name : service.listeners)
+      if (const config::Listener* listener = config().listener(name); listener != nullptr && !listener->binds.empty())
+        port = listener->binds.front().address.port();
+    return port;
   }
 
   // Makes everything the service's TLS needs, so that what is wrong with it is known before any route is.
@@ -142,14 +235,29 @@ class Builder {
   Result<SslCtxPtr> fixed_context(const config::Service& service, Alpn alpn) {
     auto set = snapshot_.certs->by_file(service.certificate);
     if (!set) return set.error();
-    return contexts_.server(*set, service.client_certificates, alpn);
+    auto made = contexts_->server(*set, service.client_certificates, alpn);
+    if (made) snapshot_.fixed[fixed_key(service, alpn)] = *made;
+    return made;
   }
 
-  Status build_upstream(Service& service, size_t index) {
+  static std::string fixed_key(const config::Service& service, Alpn alpn) {
+    return format("{}|{}|{}", service.certificate, ContextBuilder::rule_key(service.client_certificates),
+                  static_cast<int>(alpn));
+  }
+
+  // The certificate of before, where the file holds none now.
+  SslCtxPtr last_fixed(const config::Service& service, Alpn alpn) {
+    if (previous_ == nullptr) return nullptr;
+    const auto found = previous_->fixed.find(fixed_key(service, alpn));
+    if (found == previous_->fixed.end()) return nullptr;
+    snapshot_.fixed[found->first] = found->second;
+    return found->second;
+  }
+
+  Status build_upstream(Service& service) {
     const config::Service& wanted = service.config;
     auto upstream = std::make_unique<Upstream>();
     upstream->service = wanted.name;
-    upstream->index = index;
     upstream->balance = wanted.balance;
     upstream->timeouts = wanted.timeouts;
     upstream->slow_start = wanted.slow_start;
@@ -167,10 +275,7 @@ class Builder {
     }
     upstream->side = server_side(wanted);
     if (auto made = build_health_tls(*upstream, wanted); !made) return made;
-    uint16_t listener_port = 0;
-    for (const std::string& name : wanted.listeners)
-      if (const config::Listener* listener = config().listener(name); listener != nullptr && !listener->binds.empty())
-        listener_port = listener->binds.front().address.port();
+    const uint16_t listener_port = listener_port_of(wanted);
     for (const config::Server& server : wanted.servers) add_endpoints(*upstream, wanted, server, listener_port);
     build_queue(*upstream);
     build_sticky(*upstream, wanted);
@@ -181,11 +286,6 @@ class Builder {
   const Upstream* previous_upstream(const std::string& service) const {
     const auto found = before_.find(service);
     return found == before_.end() ? nullptr : found->second->upstream.get();
-  }
-
-  std::shared_ptr<ServiceStats> stats_of(const std::string& service) const {
-    const auto found = before_.find(service);
-    return found == before_.end() ? std::make_shared<ServiceStats>() : found->second->stats;
   }
 
   // Servers that stay have connections that hold their slots, and clients that wait: the queue stays with them.
@@ -220,13 +320,13 @@ class Builder {
 
   Status build_server_tls(Upstream& upstream, const config::Service& wanted) {
     const Alpn alpn = server_alpn(wanted);
-    auto context = contexts_.upstream(wanted.server_tls, alpn);
+    auto context = contexts_->upstream(wanted.server_tls, alpn);
     if (!context) return context.error();
     upstream.tls = std::move(*context);
     if (alpn == Alpn::none) return success();
     upstream.protocol = wanted.server_tls.protocol;
     if (alpn != Alpn::either) return success();
-    auto http1 = contexts_.upstream(wanted.server_tls, Alpn::http1);
+    auto http1 = contexts_->upstream(wanted.server_tls, Alpn::http1);
     if (!http1) return http1.error();
     upstream.tls_http1 = std::move(*http1);
     return success();
@@ -262,12 +362,8 @@ class Builder {
 
   // Checks speak TLS when their type says so, be it that traffic does not.
   Status build_health_tls(Upstream& upstream, const config::Service& wanted) {
-    using Type = config::Health::Type;
-    const config::Health& health = wanted.health;
-    if (health.type != Type::tls && health.type != Type::https) return success();
-    config::ServerTls tls = wanted.server_tls;
-    tls.verify = health.verify.value_or(config::Verify::none);
-    auto context = contexts_.upstream(tls, health.type == Type::https ? Alpn::http1 : Alpn::none);
+    if (!health_speaks_tls(wanted)) return success();
+    auto context = contexts_->upstream(health_tls_of(wanted), health_alpn(wanted));
     if (!context) return context.error();
     upstream.health_tls = std::move(*context);
     return success();
@@ -348,7 +444,10 @@ class Builder {
       const Alpn alpn = client_alpn(service.config, rules.config);
       if (auto table = table_for(service.config.client_certificates, alpn)) entry.contexts = *table;
       if (!service.config.certificate.empty())
-        if (auto fixed = fixed_context(service.config, alpn)) entry.fixed = *fixed;
+      {
+        auto fixed = fixed_context(service.config, alpn);
+        entry.fixed = fixed ? *fixed : last_fixed(service.config, alpn);
+      }
     }
     if (service.config.protocol_tcp) {
       entry.tcp = &service;
@@ -375,9 +474,13 @@ class Builder {
   }
 
   Snapshot& snapshot_;
-  std::map<std::string_view, const Service*> before_;  // of the previous snapshot, by name
+  const Snapshot* previous_;
+  std::shared_ptr<const TicketKeys> tickets_;
+  std::unordered_map<std::string_view, std::shared_ptr<const Service>> before_;  // of the previous snapshot, by name
+  std::vector<size_t> free_slots_;
+  size_t next_slot_ = 0;
   std::string_view cookie_secret_;
-  ContextBuilder contexts_;
+  std::unique_ptr<ContextBuilder> contexts_;
   std::map<std::pair<std::string, Alpn>, const ContextTable*> tables_;
 };
 
@@ -387,7 +490,8 @@ std::shared_ptr<const Snapshot> build_snapshot(config::Config config, const std:
                                                const Snapshot* previous, std::string_view cookie_secret) {
   auto snapshot = std::make_shared<Snapshot>();
   snapshot->config = std::move(config);
-  snapshot->certs = CertStore::load(snapshot->config.gateway.certificates.directory);
+  const std::filesystem::path certificates = snapshot->config.gateway.certificates.directory;
+  snapshot->certs = CertStore::load(certificates, previous != nullptr ? previous->certs.get() : nullptr);
   Builder(*snapshot, tickets, previous, cookie_secret).run();
   return snapshot;
 }

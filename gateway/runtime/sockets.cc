@@ -6,9 +6,8 @@
 #include "net/socket.h"
 
 namespace sallyport {
-namespace {
 
-std::string explain(const config::Bind& bind, const Error& error) {
+std::string SocketOpener::explain(const config::Bind& bind, const Error& error) {
   std::string where = bind.text;
   if (error.sys == EADDRINUSE)
     return format("{} is taken: another program, or another copy of this one, listens there (ss -ltnp shows which)",
@@ -22,44 +21,21 @@ std::string explain(const config::Bind& bind, const Error& error) {
   return format("{}: {}", where, error.text());
 }
 
-}  // namespace
-
 SocketOpener::SocketOpener(unsigned workers, std::vector<InheritedSocket> inherited)
     : workers_(workers), inherited_(std::move(inherited)) {}
 
-// Sockets go to the listener of their name; a listener that has any binds nothing itself.
-bool SocketOpener::adopt(const std::shared_ptr<ListenerShare>& share, const config::Listener& listener,
-                         std::vector<OpenSocket>& opened) {
-  bool found = false;
+std::vector<OpenSocket> SocketOpener::take_over(const std::shared_ptr<ListenerShare>& share) {
+  std::vector<OpenSocket> taken;
   for (InheritedSocket& socket : inherited_) {
-    if (!socket.fd || socket.name != listener.name) continue;
+    if (!socket.fd || socket.name != share->name) continue;
     OpenSocket open;
     open.share = share;
     open.shared = true;
     open.address = local_address(socket.fd.get()).text() + " (handed over)";
     open.fds.push_back(std::move(socket.fd));
-    opened.push_back(std::move(open));
-    found = true;
+    taken.push_back(std::move(open));
   }
-  return found;
-}
-
-void SocketOpener::open_all(const Snapshot& snapshot, std::vector<OpenSocket>& opened,
-                            std::vector<FailedBind>& failed) {
-  for (const auto& rules : snapshot.listeners) {
-    auto share = std::make_shared<ListenerShare>();
-    share->name = rules->name;
-    share->max_connections = rules->config.max_connections;
-    if (adopt(share, rules->config, opened)) continue;
-    for (const config::Bind& bind : rules->config.binds) {
-      auto socket = open(share, bind);
-      if (socket) {
-        opened.push_back(std::move(*socket));
-      } else {
-        failed.push_back({share, bind, explain(bind, socket.error())});
-      }
-    }
-  }
+  return taken;
 }
 
 Result<OpenSocket> SocketOpener::open(const std::shared_ptr<ListenerShare>& share, const config::Bind& bind) {

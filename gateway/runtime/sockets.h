@@ -29,16 +29,15 @@ class SocketOpener {
  public:
   SocketOpener(unsigned workers, std::vector<InheritedSocket> inherited);
 
-  // Opens every bind of every listener of the snapshot.
-  void open_all(const Snapshot& snapshot, std::vector<OpenSocket>& opened, std::vector<FailedBind>& failed);
+  // The sockets of this listener's name that were handed over and not taken before.
+  std::vector<OpenSocket> take_over(const std::shared_ptr<ListenerShare>& share);
   Result<OpenSocket> open(const std::shared_ptr<ListenerShare>& share, const config::Bind& bind);
   // Names of inherited sockets that no listener took.
   std::vector<std::string> unused() const;
+  // What went wrong with this bind, and what to do about it.
+  static std::string explain(const config::Bind& bind, const Error& error);
 
  private:
-  bool adopt(const std::shared_ptr<ListenerShare>& share, const config::Listener& listener,
-             std::vector<OpenSocket>& opened);
-
   unsigned workers_;
   std::vector<InheritedSocket> inherited_;
 };

@@ -14,6 +14,11 @@ namespace {
 // in its package's configuration.
 size_t soft_limit(unsigned workers) noexcept { return std::clamp<size_t>(512 / std::max(1U, workers), 32, 512); }
 
+struct BuriedService final : Doomed {
+  explicit BuriedService(std::unique_ptr<WorkerService> the_service) noexcept : service(std::move(the_service)) {}
+  std::unique_ptr<WorkerService> service;
+};
+
 }  // namespace
 
 Worker::Worker(unsigned number, GatewayLimits& limits, Hooks hooks)
@@ -43,8 +48,10 @@ void Worker::start() {
     while (Session* session = sessions_.front()) session->end();
     listeners_.clear();
     loop_.purge();
-    views_.clear();
+    retired_.clear();
+    services_.clear();
     loop_.purge();
+    views_.clear();
     access_log_.hand_over();
   });
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
@@ -56,19 +63,109 @@ void Worker::join() {
 
 void Worker::publish(std::shared_ptr<const Snapshot> snapshot) {
   access_log_.set_enabled(snapshot->config.gateway.logs.access);
-  if (view_ != nullptr) view_->retired = true;
-  views_.push_back(std::make_unique<SnapshotView>(std::move(snapshot), upstream_context_, number_));
+  if (view_ != nullptr) {
+    view_->retired = true;
+    view_->retired_ms = loop_.now();
+  }
+  views_.push_back(std::make_unique<SnapshotView>(std::move(snapshot)));
   view_ = views_.back().get();
+  retire_services();
+  for (Session* session = sessions_.front(); session != nullptr;) {
+    Session* next = sessions_.next(*session);
+    session->follow(*view_);
+    session = next;
+  }
+  if (views_.size() > 1 || !retired_.empty()) {
+    const auto after = std::max(view_->snapshot->config.gateway.drain_timeout, std::chrono::milliseconds(1));
+    if (!gone_.armed()) loop_.arm(gone_, after);
+  }
 }
 
-void Worker::add_listener(UniqueFd fd, bool shared, std::shared_ptr<ListenerShare> share) {
+void Worker::retire_services() {
+  const Snapshot& fresh = *view_->snapshot;
+  for (size_t slot = 0; slot < services_.size(); ++slot) {
+    auto& entry = services_[slot];
+    if (!entry || (slot < fresh.slots.size() && fresh.slots[slot] == entry->service.get())) continue;
+    entry->retired = true;
+    entry->retired_ms = loop_.now();
+    retired_.push_back(std::move(entry));
+  }
+  services_.resize(fresh.slots.size());
+  for (auto& old : retired_) {
+    auto successor = fresh.service(old->service->config.name);
+    if (successor == old->successor) continue;
+    old->successor = std::move(successor);
+    old->retired_ms = loop_.now();
+  }
+}
+
+ServiceUse Worker::use(const Service& service) {
+  const auto make = [&] {
+    return std::make_unique<WorkerService>(service.shared_from_this(), upstream_context_, number_);
+  };
+  const auto& slots = view_->snapshot->slots;
+  if (service.slot < slots.size() && slots[service.slot] == &service) {
+    auto& entry = services_[service.slot];
+    if (!entry) entry = make();
+    return ServiceUse(*entry);
+  }
+  // A session that could not go over yet: it was in its handshake when the snapshot changed.
+  for (const auto& old : retired_)
+    if (old->service.get() == &service) return ServiceUse(*old);
+  retired_.push_back(make());
+  WorkerService& late = *retired_.back();
+  late.retired = true;
+  late.retired_ms = loop_.now();
+  late.successor = view_->snapshot->service(service.config.name);
+  if (!gone_.armed()) loop_.arm(gone_, view_->snapshot->config.gateway.drain_timeout);
+  return ServiceUse(late);
+}
+
+void Worker::on_deadline(Deadline&) { end_what_is_gone(); }
+
+// What is in flight for a service, a server of one, or a listener that went with a reload had its time.
+void Worker::end_what_is_gone() {
+  const auto limit = view_->snapshot->config.gateway.drain_timeout;
+  for (Session* session = sessions_.front(); session != nullptr;) {
+    Session* next = sessions_.next(*session);
+    session->end_what_is_gone(static_cast<uint64_t>(limit.count()));
+    session = next;
+  }
+  const bool more = views_.size() > 1 || !retired_.empty();
+  if (more) loop_.arm(gone_, std::chrono::milliseconds(1'000));
+}
+
+void Worker::add_listener(UniqueFd fd, bool shared, std::shared_ptr<ListenerShare> share, std::string address) {
   shares_.push_back(share);
-  auto listener = std::make_unique<Listener>(*this, std::move(fd), shared, std::move(share));
+  auto listener = std::make_unique<Listener>(*this, std::move(fd), shared, std::move(share), std::move(address));
   if (auto started = listener->start(); !started) {
     log::error("listener \"{}\": {}", listener->name(), started.error().text());
     return;
   }
   listeners_.push_back(std::move(listener));
+}
+
+Listener* Worker::find_listener(const ListenerShare& share, const std::string& address) noexcept {
+  for (const auto& listener : listeners_)
+    if (listener->belongs_to(share) && listener->address() == address) return listener.get();
+  return nullptr;
+}
+
+void Worker::close_listener(const ListenerShare& share, const std::string& address) {
+  Listener* found = find_listener(share, address);
+  if (found == nullptr) return;
+  found->close_after_accepting();
+  for (auto& listener : listeners_)
+    if (listener.get() == found) loop_.bury(std::move(listener));
+  std::erase(listeners_, nullptr);
+}
+
+void Worker::move_listener(const ListenerShare& from, const std::string& address,
+                           const std::shared_ptr<ListenerShare>& to) {
+  Listener* found = find_listener(from, address);
+  if (found == nullptr) return;
+  shares_.push_back(to);
+  found->move_to(to);
 }
 
 bool Worker::accepted(UniqueFd fd, const Address& peer, ListenerShare& share) {
@@ -129,7 +226,24 @@ void Worker::end_of_turn() {
     told_drained_ = true;
     if (hooks_.drained) hooks_.drained();
   }
-  std::erase_if(views_, [](const auto& view) { return view->retired && view->sessions == 0; });
+  // Behind whatever of theirs dies in this turn.
+  std::erase_if(retired_, [this](auto& old) {
+    if (old->uses != 0) return false;
+    loop_.bury(std::make_unique<BuriedService>(std::move(old)));
+    return true;
+  });
+  if (views_.size() > 1)
+    std::erase_if(views_, [this](const auto& view) {
+      if (!view->retired || view->sessions != 0) return false;
+      if (hooks_.dropped) hooks_.dropped(std::move(view->snapshot));
+      return true;
+    });
+  if (shares_.size() > listeners_.size() + 16)
+    std::erase_if(shares_, [this](const auto& share) {
+      return share->connections.load() == 0 && std::none_of(listeners_.begin(), listeners_.end(), [&](const auto& l) {
+               return l->belongs_to(*share);
+             });
+    });
 }
 
 }  // namespace sallyport

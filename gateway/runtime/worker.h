@@ -17,16 +17,18 @@ namespace sallyport {
 
 // Bounds of the whole gateway, shared by the workers, touched once a connection.
 struct GatewayLimits {
-  uint32_t max_connections = 0;
+  std::atomic<uint32_t> max_connections{0};
   unsigned workers = 1;
   std::atomic<uint32_t> connections{0};
 };
 
-class Worker {
+class Worker final : private Deadline::Owner {
  public:
   struct Hooks {
     std::function<void(Endpoint&)> connect_failed;  // any thread
     std::function<void()> drained;                  // any thread; once, after drain()
+    // any thread: nobody here goes by this snapshot any more. Freeing one takes a while: not this thread's.
+    std::function<void(std::shared_ptr<const Snapshot>)> dropped;
   };
   Worker(unsigned number, GatewayLimits& limits, Hooks hooks);
   ~Worker();
@@ -36,9 +38,15 @@ class Worker {
   void post(std::function<void()> message) { loop_.post(std::move(message)); }
   const Counters& counters() const noexcept { return counters_; }
 
-  // A new snapshot: sessions that come from now on go by it.
+  // A new snapshot: sessions that come from now on go by it, and those there are go over to it. What belongs to nothing
+  // that it knows has `drain_timeout` to end.
   void publish(std::shared_ptr<const Snapshot> snapshot);
-  void add_listener(UniqueFd fd, bool shared, std::shared_ptr<ListenerShare> share);
+  // address: of the socket, as the configuration writes it.
+  void add_listener(UniqueFd fd, bool shared, std::shared_ptr<ListenerShare> share, std::string address);
+  // Takes who waits, then closes. What came of it before is not touched.
+  void close_listener(const ListenerShare& share, const std::string& address);
+  // The socket goes on under another listener's name.
+  void move_listener(const ListenerShare& from, const std::string& address, const std::shared_ptr<ListenerShare>& to);
   // No new connections; idle ones end, busy ones when they are done. Hooks::drained when none is left.
   void drain();
   void abort_sessions();
@@ -53,10 +61,16 @@ class Worker {
   bool draining() const noexcept { return draining_; }
   // A new client, for whom a place has been reserved. False: no session came of it.
   bool accepted(UniqueFd fd, const Address& peer, ListenerShare& share);
+  // service: of this worker's snapshot, or of one that something here still goes by.
+  ServiceUse use(const Service& service);
   void session_ended(SnapshotView& view);
 
  private:
+  void on_deadline(Deadline& which) override;
   void end_of_turn();
+  void retire_services();
+  void end_what_is_gone();
+  Listener* find_listener(const ListenerShare& share, const std::string& address) noexcept;
 
   unsigned number_;
   GatewayLimits& limits_;
@@ -71,6 +85,9 @@ class Worker {
   UpstreamContextOfWorker upstream_context_;
   std::vector<std::unique_ptr<SnapshotView>> views_;
   SnapshotView* view_ = nullptr;
+  std::vector<std::unique_ptr<WorkerService>> services_;  // of the newest snapshot, by slot; null: not used yet
+  std::vector<std::unique_ptr<WorkerService>> retired_;   // something of them is still in flight
+  Deadline gone_{*this};                                  // when to look for what belongs to nothing any more
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<std::shared_ptr<ListenerShare>> shares_;  // sessions count in them after their listener is closed
   List<Session> sessions_;

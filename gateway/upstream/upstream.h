@@ -15,7 +15,6 @@ namespace sallyport {
 
 struct Upstream {
   std::string service;
-  size_t index = 0;  // its place in the snapshot: where each worker keeps what it knows of it
   std::vector<std::shared_ptr<Endpoint>> endpoints;
   config::Balance balance = config::Balance::round_robin;
   config::Timeouts timeouts;

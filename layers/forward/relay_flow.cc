@@ -8,7 +8,7 @@
 namespace sallyport {
 
 RelayFlow::RelayFlow(Client& client, const Service& service, const ClientHello* hello)
-    : Flow(client), service_(service), connector_(std::make_unique<Connector>(static_cast<Connector::Owner&>(*this))) {
+    : Flow(client), service_(client.use(service)), connector_(std::make_unique<Connector>(static_cast<Connector::Owner&>(*this))) {
   ProxyTlvs tlvs;
   if (client.tls) tlvs.ssl = true;
   if (hello != nullptr) tlvs.alpn = hello->offers_h2 ? "h2" : hello->offers_http1 ? "http/1.1" : "";
@@ -18,7 +18,7 @@ RelayFlow::RelayFlow(Client& client, const Service& service, const ClientHello* 
 
 void RelayFlow::start() {
   client_.transport->set_handler(this);
-  if (!admits(service_.config.access, client_.peer)) {
+  if (!admits(service_->config.access, client_.peer)) {
     client_.worker->counters.reject(Rejection::access);
     finish(End::denied);
     return;
@@ -28,7 +28,7 @@ void RelayFlow::start() {
   options.client = &client_.peer;
   options.host = client_.sni;
   options.proxy_header = proxy_header_;
-  if (auto outcome = connector_->start(client_.upstream_of(service_), options)) on_connected(std::move(*outcome));
+  if (auto outcome = connector_->start(service_.upstream(), options)) on_connected(std::move(*outcome));
 }
 
 void RelayFlow::on_connected(Result<ServerConnection> connection) {
@@ -46,7 +46,7 @@ void RelayFlow::on_connected(Result<ServerConnection> connection) {
     return;
   }
   std::string().swap(proxy_header_);
-  tunnel_ = std::make_unique<Tunnel>(client_, std::move(*connection), service_.config.timeouts.tunnel,
+  tunnel_ = std::make_unique<Tunnel>(client_, std::move(*connection), service_->config.timeouts.tunnel,
                                      static_cast<Tunnel::Owner&>(*this));
   connector_.reset();
   tunnel_->start();
@@ -65,14 +65,19 @@ void RelayFlow::server_down(const Endpoint& endpoint) {
   finish(End::server_cut, "the server is down");
 }
 
+void RelayFlow::end_what_is_gone(uint64_t since_ms) {
+  const Endpoint* server = tunnel_ ? tunnel_->server().load.endpoint() : nullptr;
+  if (service_.gone(server, client_.worker->io.loop.now(), since_ms)) finish(End::drain);
+}
+
 void RelayFlow::finish(End end, std::string_view reason) {
   if (connector_) connector_->cancel();  // what else is due in this turn must find nothing to do
   std::string server_label;
   AccessRecord record;
   record.client = client_.peer;
   record.listener = client_.listener->name;
-  record.service = service_.config.name;
-  record.mode = service_.mode();
+  record.service = service_->config.name;
+  record.mode = service_->mode();
   record.sni = client_.sni;
   record.end = end;
   record.reason = reason;

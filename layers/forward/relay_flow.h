@@ -19,13 +19,15 @@ class RelayFlow final : public Flow, private Connector::Owner, private Tunnel::O
   void abort() override;
   void server_down(const Endpoint& endpoint) override;
   void on_io() override;
+  bool may_follow() const noexcept override { return true; }
+  void end_what_is_gone(uint64_t since_ms) override;
 
  private:
   void on_connected(Result<ServerConnection> connection) override;
   void on_tunnel_over(End end, std::string_view reason) override { finish(end, reason); }
   void finish(End end, std::string_view reason = {});
 
-  const Service& service_;
+  ServiceUse service_;
   std::string proxy_header_;
   std::unique_ptr<Connector> connector_;  // until it has connected: a tunnel that lives for days needs none
   std::unique_ptr<Tunnel> tunnel_;  // once connected; it takes the client's events then

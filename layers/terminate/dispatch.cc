@@ -54,7 +54,7 @@ const http::Reply* dispatch(Client& client, Exchange& exchange, std::string_view
   std::string_view path = request.target == "*" ? std::string_view("/") : request.path();
   Route route = client.tls ? route_tls(rules, request.host, path, client_rule) : route_plain(rules, request.host, path);
   if (route.service != nullptr) {
-    exchange.service = route.service;
+    exchange.service = client.use(*route.service);
     if (!admits(route.service->config.access, exchange.client_address))
       return refuse(client, exchange, 403, Rejection::access, End::denied, "access");
   }
@@ -73,6 +73,13 @@ const http::Reply* dispatch(Client& client, Exchange& exchange, std::string_view
   return nullptr;
 }
 
+bool same_rule(const Client& client, std::string_view client_rule) {
+  if (!client.tls) return true;
+  const TlsHost* host = client.listener->tls.find(client.sni);
+  if (host == nullptr) return client_rule.empty();
+  return host->passthrough == nullptr && host->tcp == nullptr && host->client_rule == client_rule;
+}
+
 void PinnedConnections::offer(Exchange& exchange) {
   for (size_t i = 0; i < pinned_.size();) {
     Pinned& pinned = pinned_[i];
@@ -80,7 +87,7 @@ void PinnedConnections::offer(Exchange& exchange) {
       pinned_.erase(pinned_.begin() + static_cast<ptrdiff_t>(i));
       continue;
     }
-    if (pinned.service == exchange.service &&
+    if (pinned.service.get() == exchange.service.get() &&
         pinned.key == key_of(*pinned.service, pinned.connection, exchange.request.host)) {
       exchange.offer_pinned(std::move(pinned.connection));
       pinned_.erase(pinned_.begin() + static_cast<ptrdiff_t>(i));
@@ -88,6 +95,10 @@ void PinnedConnections::offer(Exchange& exchange) {
     }
     ++i;
   }
+}
+
+void PinnedConnections::forget_retired() {
+  std::erase_if(pinned_, [](const Pinned& pinned) { return pinned.service.retired(); });
 }
 
 void PinnedConnections::keep(Exchange& exchange) {

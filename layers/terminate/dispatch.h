@@ -14,6 +14,10 @@ namespace sallyport {
 // asked; else exchange.service is set and the request is as the server should see it: begin().
 const http::Reply* dispatch(Client& client, Exchange& exchange, std::string_view client_rule);
 
+// After a reload: whether a client whose TLS ended under this rule would be treated so now. Its requests are routed anew
+// in any case.
+bool same_rule(const Client& client, std::string_view client_rule);
+
 // Server connections kept for one client: authenticated ones (NTLM), or such as have told its address (PROXY protocol).
 // Each goes on for the service and the name it was made for only.
 class PinnedConnections {
@@ -23,10 +27,12 @@ class PinnedConnections {
   void offer(Exchange& exchange);
   // After release(): keeps what the exchange leaves.
   void keep(Exchange& exchange);
+  // Those of services that are served no longer, or otherwise.
+  void forget_retired();
 
  private:
   struct Pinned {
-    const Service* service;
+    ServiceUse service;
     std::string key;
     ServerConnection connection;
   };

@@ -45,7 +45,7 @@ void Exchange::begin(Client& client, ClientSide& side, bool upgrade) {
   client_ = &client;
   side_ = &side;
   upgrade_ = upgrade;
-  upstream_ = &client.upstream_of(*service);
+  upstream_ = &service.upstream();
   pin_ = speaks_for_one_client();
   preferred_ = take_cookie(upstream_->upstream, request.fields);
   if (pinned_.transport) {
@@ -362,6 +362,11 @@ void Exchange::server_down(const Endpoint& endpoint) {
   side_->on_exchange();
 }
 
+bool Exchange::gone(uint64_t now_ms, uint64_t since_ms) const noexcept {
+  const bool connected = upstream_ != nullptr && !server_label_.empty();
+  return service.gone(connected ? upstream_->upstream.endpoints[endpoint_].get() : nullptr, now_ms, since_ms);
+}
+
 void Exchange::cancel() {
   over_ = true;
   deadline_.disarm();
@@ -405,7 +410,7 @@ void Exchange::reset() {
   request_trailers.clear();
   response.clear();
   response_trailers.clear();
-  service = nullptr;
+  service.reset();
   host.clear();
   path.clear();
   reason.clear();

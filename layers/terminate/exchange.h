@@ -51,7 +51,7 @@ class Exchange final : private Connector::Owner, private Leg::Owner, private Dea
   http::HeaderList response_trailers;
 
   // For the log. Whoever knows them sets them.
-  const Service* service = nullptr;
+  ServiceUse service;
   std::string host;  // as requested, before anything was rewritten
   std::string path;
   int status = 0;  // of the final response sent to the client
@@ -76,6 +76,8 @@ class Exchange final : private Connector::Owner, private Leg::Owner, private Dea
   bool can_progress() const noexcept { return !over_ && leg_ != nullptr && leg_->can_progress(); }
   // Ends what this server was asked, and is tunneled to it.
   void server_down(const Endpoint& endpoint);
+  // It belongs to nothing that is configured, since at least so long.
+  bool gone(uint64_t now_ms, uint64_t since_ms) const noexcept;
   // The client is gone, or has what it needs: frees the server's side at once. An unfinished connection is reset.
   void cancel();
   // The response is complete: the server's connection goes back to the pool, or stays for this client only.

@@ -14,7 +14,7 @@ void log_exchange(const Client& client, const Exchange& exchange) {
   AccessRecord record;
   record.client = exchange.client_address;
   record.listener = client.listener->name;
-  if (exchange.service != nullptr) {
+  if (exchange.service) {
     record.service = exchange.service->config.name;
     record.mode = exchange.service->mode();
   }

@@ -25,7 +25,7 @@ H1Flow::H1Flow(Client& client, std::string client_rule)
 H1Flow::~H1Flow() = default;
 
 const config::Timeouts& H1Flow::timeouts() const noexcept {
-  return last_service_ != nullptr ? last_service_->config.timeouts : client_.listener->timeouts;
+  return last_service_ ? last_service_->config.timeouts : client_.listener->timeouts;
 }
 
 void H1Flow::start() {
@@ -235,7 +235,7 @@ void H1Flow::process(Bytes input) {
 
 void H1Flow::on_head() {
   const http::Reply* answer = dispatch(client_, *exchange_, client_rule_);
-  if (exchange_->service != nullptr) last_service_ = exchange_->service;
+  if (exchange_->service && exchange_->service.get() != last_service_.get()) last_service_ = exchange_->service;
   if (answer) {
     respond(*answer);
     return;
@@ -439,6 +439,17 @@ void H1Flow::server_down(const Endpoint& endpoint) {
   }
 }
 
+void H1Flow::followed() {
+  if (last_service_.retired()) last_service_.reset();
+  pinned_.forget_retired();
+  if (!same_rule(client_, client_rule_)) drain();
+}
+
+void H1Flow::end_what_is_gone(uint64_t since_ms) {
+  if (ended_ || !exchange_ || !exchange_->gone(client_.worker->io.loop.now(), since_ms)) return;
+  abort();
+}
+
 // One deadline, for whatever the client is waited for at the moment. It is set anew when that changes or the client
 // makes progress, never because the server does.
 void H1Flow::rearm() {
@@ -447,7 +458,7 @@ void H1Flow::rearm() {
   auto waiting = [&]() -> Wait {
     if (closing_ || transport.pending() > 0) return kClient;
     if (!exchange_) return answered_ ? kKeepAlive : kFirstRequest;
-    if (exchange_->service == nullptr && !response_over_) return kHead;
+    if (!exchange_->service && !response_over_) return kHead;
     if (raw_) return kNothing;  // the exchange sees to it
     return !request_done_ && exchange_->wants_body() ? kClient : kNothing;
   };

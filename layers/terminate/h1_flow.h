@@ -28,6 +28,9 @@ class H1Flow final : public Flow,
   void drain() override;
   void abort() override;
   void server_down(const Endpoint& endpoint) override;
+  bool may_follow() const noexcept override { return true; }
+  void followed() override;
+  void end_what_is_gone(uint64_t since_ms) override;
   void on_io() override;
 
  private:
@@ -72,7 +75,7 @@ class H1Flow final : public Flow,
   PinnedConnections pinned_;
   std::unique_ptr<Tunnel> tunnel_;  // after 101; it takes the client's events then
   Deadline deadline_;
-  const Service* last_service_ = nullptr;
+  ServiceUse last_service_;
   uint64_t client_progress_ = 0;
   bool input_incomplete_ = false;  // what input_ holds needs more bytes to make sense
   bool request_done_ = false;      // the current request has been read whole

@@ -48,7 +48,7 @@ H2Flow::~H2Flow() {
 }
 
 const config::Timeouts& H2Flow::timeouts() const noexcept {
-  return last_service_ != nullptr ? last_service_->config.timeouts : client_.listener->timeouts;
+  return last_service_ ? last_service_->config.timeouts : client_.listener->timeouts;
 }
 
 void H2Flow::start() {
@@ -213,6 +213,19 @@ void H2Flow::server_down(const Endpoint& endpoint) {
     stream->server_down(endpoint);
 }
 
+void H2Flow::followed() {
+  if (ended_) return;
+  if (last_service_.retired()) last_service_.reset();
+  pinned_.forget_retired();
+  if (!same_rule(client_, client_rule_)) drain();
+}
+
+void H2Flow::end_what_is_gone(uint64_t since_ms) {
+  if (ended_) return;
+  for (H2ClientStream* stream = streams_.front(); stream != nullptr; stream = streams_.next(*stream))
+    stream->end_if_gone(client_.worker->io.loop.now(), since_ms);
+}
+
 // One deadline for what the whole connection waits for; streams have their own.
 void H2Flow::rearm() {
   const Transport& transport = *client_.transport;
@@ -281,7 +294,7 @@ void H2Flow::h2_head(http::H2Stream& stream, bool too_large) {
   --incomplete_;
   answered_ = true;
   request.on_head(too_large);
-  if (request.service() != nullptr) last_service_ = request.service();
+  if (request.service() && request.service().get() != last_service_.get()) last_service_ = request.service();
 }
 
 void H2Flow::h2_data(http::H2Stream& stream, Bytes piece) { static_cast<H2ClientStream&>(stream).on_data(piece); }

@@ -24,6 +24,9 @@ class H2Flow final : public Flow, private http::H2Session::Owner, private Deadli
   void drain() override;
   void abort() override;
   void server_down(const Endpoint& endpoint) override;
+  bool may_follow() const noexcept override { return true; }
+  void followed() override;
+  void end_what_is_gone(uint64_t since_ms) override;
   void on_io() override { pump(); }
 
   // For its streams.
@@ -69,7 +72,7 @@ class H2Flow final : public Flow, private http::H2Session::Owner, private Deadli
   List<H2ClientStream, ReadyStreams> ready_;
   Deadline deadline_;
   GatheredWrites* gather_ = nullptr;
-  const Service* last_service_ = nullptr;
+  ServiceUse last_service_;
   uint64_t client_progress_ = 0;
   uint64_t heads_ = 0;     // begun so far
   size_t incomplete_ = 0;  // streams whose head has not arrived whole

@@ -36,7 +36,7 @@ H2ClientStream::H2ClientStream(H2Flow& flow)
 H2ClientStream::~H2ClientStream() = default;
 
 const config::Timeouts& H2ClientStream::timeouts() const noexcept {
-  return exchange_->service != nullptr ? exchange_->service->config.timeouts : flow_.client().listener->timeouts;
+  return exchange_->service ? exchange_->service->config.timeouts : flow_.client().listener->timeouts;
 }
 
 void H2ClientStream::on_head(bool too_large) {
@@ -260,6 +260,11 @@ void H2ClientStream::abort(http::H2Code code, End end, std::string_view reason) 
   exchange_->cancel();
   flow_.session().reset(*this, code);
   flow_.ready(*this);
+}
+
+void H2ClientStream::end_if_gone(uint64_t now_ms, uint64_t since_ms) {
+  if (response_over_ || closed_ || !exchange_->gone(now_ms, since_ms)) return;
+  abort(http::H2Code::cancel, End::drain, {});
 }
 
 void H2ClientStream::note_end(End end, std::string_view reason) {

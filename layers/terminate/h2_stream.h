@@ -33,8 +33,9 @@ class H2ClientStream final : public http::H2Stream,
   bool pump();
   // The connection's end takes the stream along: on_closed, which follows, logs it so.
   void note_end(End end, std::string_view reason);
-  const Service* service() const noexcept { return exchange_->service; }
+  const ServiceUse& service() const noexcept { return exchange_->service; }
   void server_down(const Endpoint& endpoint) { exchange_->server_down(endpoint); }
+  void end_if_gone(uint64_t now_ms, uint64_t since_ms);
   bool has_head() const noexcept { return head_complete_; }
 
  private:

@@ -27,6 +27,11 @@ class Folder {
   std::shared_ptr<const Snapshot> build() const {
     return build_snapshot(config::load(folder_.path()), std::make_shared<TicketKeys>());
   }
+  // As a reload does.
+  std::shared_ptr<const Snapshot> rebuild(const Snapshot& before) const {
+    return build_snapshot(config::load(folder_.path(), &before.config), std::make_shared<TicketKeys>(), &before);
+  }
+  void remove(const std::string& name) const { std::filesystem::remove(folder_.path() / name); }
 
  private:
   test::TemporaryFolder folder_;
@@ -268,6 +273,108 @@ TEST_CASE("warnings: certificates that are not in the folder cover hosts too") {
                               .file("conf.d/pass.yaml", pass)
                               .build();
   CHECK(texts(*by_default).find("also covers \"git.a.tld\", which is passed through") != std::string::npos);
+}
+
+TEST_CASE("reload: what did not change is the same object, in the same slot, with the same contexts") {
+  Folder folder;
+  folder.certificate("certs/a.pem", "DNS:a.tld,DNS:b.tld")
+      .file("conf.d/a.yaml", "mode: edge\nhosts: [a.tld]\nservers: [10.0.0.1:80]\n")
+      .file("conf.d/b.yaml", "mode: edge\nhosts: [b.tld]\nservers: [10.0.0.2:80, 10.0.0.3:80]\n")
+      .file("conf.d/c.yaml", "mode: redirect\nhosts: [c.tld]\nredirect: { to: \"https://a.tld\" }\n");
+  const auto first = folder.build();
+  CHECK(texts(*first) == "");
+  folder.file("conf.d/a.yaml", "# moved down\nmode: edge\nhosts: [a.tld]\nservers: [10.0.0.1:80]\n")
+      .file("conf.d/b.yaml", "mode: edge\nhosts: [b.tld]\nservers: [10.0.0.2:80, 10.0.0.4:80]\n")
+      .file("conf.d/d.yaml", "mode: edge\nhosts: [d.tld]\nservers: [10.0.0.5:80]\n");
+  const auto second = folder.rebuild(*first);
+  CHECK(second->service("a") == first->service("a"));
+  CHECK(second->service("c") == first->service("c"));
+  CHECK(second->service("b") != first->service("b"));
+  CHECK(second->service("b")->stats == first->service("b")->stats);
+  CHECK(upstream(*second, "b").endpoints[0] == upstream(*first, "b").endpoints[0]);
+  CHECK(upstream(*second, "b").endpoints[1] != upstream(*first, "b").endpoints[1]);
+  CHECK(second->tls_contexts_made == 0);
+  for (const auto& service : second->services) {
+    CHECK(second->slots[service->slot] == service.get());
+    for (const auto& old : first->services)
+      if (old != service) CHECK(old->slot != service->slot);
+  }
+  // What is free is used again.
+  folder.remove("conf.d/b.yaml");
+  folder.remove("conf.d/d.yaml");
+  const auto third = folder.rebuild(*second);
+  folder.file("conf.d/e.yaml", "mode: edge\nhosts: [e.tld]\nservers: [10.0.0.6:80]\n");
+  const auto fourth = folder.rebuild(*third);
+  CHECK(fourth->service("e")->slot < second->slots.size());
+  CHECK(fourth->service("a") == first->service("a"));
+}
+
+TEST_CASE("reload: what a service is made of counts, not only what its file says") {
+  Folder folder;
+  folder.certificate("certs/servers.pem", "DNS:one")
+      .file("conf.d/a.yaml",
+            "mode: reencrypt\nhosts: [\"*\"]\nservers: [10.0.0.1:443]\nserver_tls: { ca: servers.pem }\n")
+      .file("conf.d/b.yaml", "mode: tcp\nlisten: db\nservers: [10.0.0.1]\n")
+      .file("gateway.yaml", "listeners: { db: { bind: \":5432\" } }\n");
+  const auto first = folder.build();
+  CHECK(texts(*first) == "");
+  const auto same = folder.rebuild(*first);
+  CHECK(same->service("a") == first->service("a"));
+  CHECK(same->service("b") == first->service("b"));
+  folder.certificate("certs/servers.pem", "DNS:two");
+  const auto second = folder.rebuild(*first);
+  CHECK(second->service("a") != first->service("a"));
+  CHECK(second->service("b") == first->service("b"));
+  CHECK(second->tls_contexts_made > 0);
+  folder.file("gateway.yaml", "listeners: { db: { bind: \":5433\" } }\n");
+  const auto third = folder.rebuild(*second);
+  CHECK(third->service("b") != second->service("b"));
+  CHECK(upstream(*third, "b").endpoints[0]->port() == 5433);
+}
+
+TEST_CASE("reload: a fault leaves the last good version, wherever it is found") {
+  Folder folder;
+  folder.certificate("certs/fixed.pem", "DNS:a.tld")
+      .file("certs/ca.pem", "")
+      .certificate("certs/ca.pem", "DNS:ca")
+      .file("conf.d/a.yaml",
+            "mode: edge\nhosts: [a.tld]\nservers: [10.0.0.1:80]\ncertificate: fixed.pem\n")
+      .file("conf.d/b.yaml", "mode: edge\nhosts: [b.tld]\nservers: [10.0.0.1:80]\nclient_certificates: { ca: ca.pem }\n")
+      .file("conf.d/c.yaml", "mode: http\nhosts: [c.tld]\nservers: [10.0.0.1:80]\n");
+  const auto first = folder.build();
+  CHECK_FALSE(first->config.has_errors());
+  folder.file("conf.d/c.yaml", "mode: nonsense\n");
+  folder.remove("certs/fixed.pem");
+  const auto second = folder.rebuild(*first);
+  CHECK(second->config.has_errors());
+  CHECK(second->service("a") == first->service("a"));
+  CHECK(second->service("c") == first->service("c"));
+  CHECK(second->config.kept.size() == 2);
+  const TlsHost* host = listener(*second, "https").tls.find("a.tld");
+  REQUIRE(host != nullptr);
+  CHECK(host->fixed == listener(*first, "https").tls.find("a.tld")->fixed);
+  CHECK(listener(*second, "http").plain.find("c.tld") != nullptr);
+  // And once more, from there.
+  const auto third = folder.rebuild(*second);
+  CHECK(third->service("a") == first->service("a"));
+  CHECK(third->service("c") == first->service("c"));
+  CHECK(third->config.kept.size() == 2);
+}
+
+TEST_CASE("reload: a default certificate that is none now leaves the certificates of before") {
+  Folder folder;
+  folder.certificate("certs/a.pem", "DNS:a.tld")
+      .file("gateway.yaml", "certificates: { default: a.pem }\n")
+      .file("conf.d/a.yaml", "mode: edge\nhosts: [a.tld]\nservers: [10.0.0.1:80]\n");
+  const auto first = folder.build();
+  CHECK_FALSE(first->config.gateway_faulty);
+  folder.remove("certs/a.pem");
+  folder.file("conf.d/b.yaml", "mode: http\nhosts: [b.tld]\nservers: [10.0.0.1:80]\n");
+  const auto second = folder.rebuild(*first);
+  CHECK(second->config.gateway_faulty);
+  CHECK(second->certs == first->certs);
+  CHECK(listener(*second, "https").tls.find("a.tld")->contexts->pick("a.tld") != nullptr);
+  CHECK(second->service("b") != nullptr);
 }
 
 }  // namespace sallyport
