@@ -1,6 +1,7 @@
 #include "runtime/control.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <sched.h>
 #include <sys/resource.h>
 
@@ -11,6 +12,7 @@
 #include "base/log.h"
 #include "base/format.h"
 #include "config/load.h"
+#include "net/background.h"
 
 namespace sallyport {
 namespace {
@@ -155,7 +157,9 @@ bool Control::open_sockets() {
       if (!endpoint.host().empty()) loop_.post([this, host = endpoint.host()] { names_.look_again(host); });
     };
     hooks.drained = [this] { loop_.post([this] { worker_drained(); }); };
-    hooks.dropped = [this](std::shared_ptr<const Snapshot> old) { loop_.post([old = std::move(old)] {}); };
+    hooks.dropped = [this](std::shared_ptr<const Snapshot> old) {
+      loop_.post([this, box = std::make_shared<std::shared_ptr<const Snapshot>>(std::move(old))] { free_later(box); });
+    };
     workers_.push_back(std::make_unique<Worker>(i, limits_, std::move(hooks)));
   }
   if (!listeners_.open(*snapshot_, count, inherited_sockets())) {
@@ -269,6 +273,18 @@ void Control::publish(Rebuilt rebuilt, Reloader::Done done) {
   report->listeners_failed = std::move(change.failed);
   names_.follow(*snapshot_);
   health_.follow(*snapshot_);
+}
+
+// A snapshot of a hundred thousand services takes a while to free, and leaves holes that are given back.
+void Control::free_later(const std::shared_ptr<std::shared_ptr<const Snapshot>>& box) {
+  run_in_background(
+      loop_,
+      [box] {
+        if (box->use_count() > 1) return;  // another worker still goes by it
+        box->reset();
+        malloc_trim(0);
+      },
+      [] {});
 }
 
 // All workers have it.

@@ -57,6 +57,7 @@ class Control final : private Deadline::Owner {
   RebuildInput rebuild_input() const;
   void publish(Rebuilt rebuilt, Reloader::Done done);
   void settle(const ReloadReport& report, const config::Config& before);
+  void free_later(const std::shared_ptr<std::shared_ptr<const Snapshot>>& box);
   void watch_files();
   std::string status_text() const;
   void drain();
