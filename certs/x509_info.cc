@@ -101,6 +101,24 @@ KeyKind kind_of(const EVP_PKEY* key) {
   }
 }
 
+std::string key_text(const EVP_PKEY* key) {
+  if (key == nullptr) return {};
+  if (kind_of(key) == KeyKind::rsa) return "RSA " + std::to_string(EVP_PKEY_get_bits(key));
+  if (kind_of(key) == KeyKind::ecdsa) {
+    char group[64] = {};
+    size_t size = 0;
+    if (EVP_PKEY_get_group_name(key, group, sizeof group, &size) != 1) return "EC";
+    const std::string_view name(group, size);
+    // NIST's names are the ones that people know (FIPS 186-5).
+    if (name == "prime256v1") return "EC P-256";
+    if (name == "secp384r1") return "EC P-384";
+    if (name == "secp521r1") return "EC P-521";
+    return "EC " + std::string(name);
+  }
+  const char* name = EVP_PKEY_get0_type_name(key);
+  return name != nullptr ? name : "";
+}
+
 bool is_self_signed(X509* certificate) {
   bool answer = X509_self_signed(certificate, 0) == 1;
   ERR_clear_error();

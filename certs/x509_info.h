@@ -20,6 +20,8 @@ std::chrono::system_clock::time_point not_before_of(const X509* certificate);
 std::chrono::system_clock::time_point not_after_of(const X509* certificate);
 std::string fingerprint_of(const X509* certificate);  // SHA-256, lower-case hex
 KeyKind kind_of(const EVP_PKEY* key);
+// "EC P-256", "RSA 2048", "ED25519".
+std::string key_text(const EVP_PKEY* key);
 bool is_self_signed(X509* certificate);
 // The issuer's name, key identifier and signature fit.
 bool issued_by(X509* certificate, X509* issuer);

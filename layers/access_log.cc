@@ -24,6 +24,7 @@ const char* name_of(End end) noexcept {
     case End::tls_error: return "tls_error";
     case End::limit: return "limit";
     case End::drain: return "drain";
+    case End::killed: return "killed";
     case End::internal: return "internal";
   }
   return "";

@@ -27,6 +27,7 @@ enum class End : uint8_t {
   tls_error,
   limit,
   drain,
+  killed,  // by the operator
   internal,
 };
 const char* name_of(End end) noexcept;

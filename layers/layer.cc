@@ -1,5 +1,6 @@
 #include "layers/layer.h"
 
+#include "layers/rules.h"
 #include "net/socket.h"
 
 namespace sallyport {
@@ -7,6 +8,18 @@ namespace sallyport {
 const Address& Client::local() {
   if (local_.empty()) local_ = local_address(transport->fd()).unmapped();
   return local_;
+}
+
+ListenerCounters& Client::listener_counters() const { return listener->stats->of(worker->number); }
+
+void Client::count_request() const {
+  worker->counters.requests.add();
+  listener_counters().requests.add();
+}
+
+void Client::reject(Rejection reason) const {
+  worker->counters.reject(reason);
+  listener_counters().rejected[static_cast<size_t>(reason)].add();
 }
 
 uint64_t client_key(const Address& address) noexcept { return stable_hash(address.ip_bytes()); }

@@ -10,10 +10,13 @@
 #include "demux/sniff.h"
 #include "http/reply.h"
 #include "layers/access_log.h"
+#include "layers/service_use.h"
+#include "layers/session_info.h"
+#include "layers/tally.h"
 #include "metrics/counters.h"
+#include "metrics/service_stats.h"
 #include "net/loop.h"
 #include "transport/transport.h"
-#include "layers/service_use.h"
 #include "upstream/worker_upstream.h"
 
 namespace sallyport {
@@ -32,6 +35,7 @@ struct WorkerContext {
   std::string scratch;  // what is being written to a server: empty between uses
   std::string reply;    // what is being written to a client: likewise
   http::Reply answer{};  // of our own, from where it is made to where it is written
+  Tally tally{io.loop};
 };
 
 // What the demultiplexer found. The bytes it looked at are back in the transport.
@@ -56,6 +60,12 @@ class Client {
   virtual ServiceUse use(const Service& service) = 0;
   // True once this session should not take up anything new: stopping, or its listener is gone.
   virtual bool draining() const noexcept = 0;
+
+  // This worker's, of the listener it came to.
+  ListenerCounters& listener_counters() const;
+  void count_request() const;
+  // Counts why it, or its request, was turned away.
+  void reject(Rejection reason) const;
 
   TransportPtr transport;
   WorkerContext* worker = nullptr;
@@ -90,8 +100,10 @@ class Flow : public IoHandler {
   virtual void drain() = 0;
   // A server whose sessions end when it goes down (health.on_down: close) did: what is carried to it ends now.
   virtual void server_down(const Endpoint&) {}
-  // The drain time is over: log and end now.
-  virtual void abort() = 0;
+  // Log and end now: the drain time is over (End::drain), or somebody has asked for it (End::killed).
+  virtual void abort(End why) = 0;
+  // What is known beyond the client itself.
+  virtual void describe(SessionInfo& info) const = 0;
 
   // A reload. Whether the session may go over to the new snapshot now, as the flow holds nothing of the old one but
   // ServiceUses; one that may not is asked again when it becomes another flow.

@@ -15,7 +15,7 @@ std::unique_ptr<Flow> relay(Client& client, const Service* service, const Client
 }
 
 std::unique_ptr<Flow> turn_away(Client& client, Rejection reason, End end, std::string_view why) {
-  client.worker->counters.reject(reason);
+  client.reject(reason);
   log_turned_away(client, end, why);
   return nullptr;
 }

@@ -73,6 +73,7 @@ struct ListenerRules {
   std::string name;
   uint16_t public_port = 0;
   config::Listener config;
+  std::shared_ptr<ListenerStats> stats = std::make_shared<ListenerStats>();  // of the name, as Service::stats
   HostTable<TlsHost> tls;
   HostTable<PlainHost> plain;
   const Service* ssh = nullptr;

@@ -14,7 +14,7 @@ namespace sallyport {
 struct Service : std::enable_shared_from_this<Service> {
   config::Service config;
   std::unique_ptr<Upstream> upstream;  // null: mode redirect
-  std::shared_ptr<ServiceStats> stats;  // of the name: goes on when the service changes
+  std::shared_ptr<ServiceStats> stats = std::make_shared<ServiceStats>();  // of the name: goes on when the service changes
   // Equal for services whose clients must have passed the same certificate check; empty: none is asked for.
   std::string client_rule;
   // Its place in what each worker keeps: no other service of the same snapshot has it.

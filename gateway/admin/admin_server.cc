@@ -2,152 +2,120 @@
 
 #include <sys/stat.h>
 
-#include <algorithm>
-#include <cerrno>
 #include <filesystem>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "config/values.h"
-#include "http/h1_reader.h"
-#include "http/h1_writer.h"
-#include "metrics/exporter.h"
 #include "net/socket.h"
 
 namespace sallyport {
 namespace {
 
 constexpr size_t kMostConnections = 64;
-constexpr std::chrono::milliseconds kIdle{10'000};
+constexpr uint64_t kTellEveryMs = 10'000;
 
 }  // namespace
 
-// One client: requests one after the other, small ones.
-class AdminServer::Connection final : public IoHandler,
-                                      public Doomed,
-                                      public ListHook<Connection>,
-                                      private Deadline::Owner {
+// One address, and who came in there: crowds at one do not shut out who comes by the other.
+class AdminServer::Listener final : public IoHandler, public AdminConnection::Owner {
  public:
-  Connection(AdminServer& server, TransportPtr transport)
-      : server_(server), transport_(std::move(transport)), deadline_(*this) {
-    transport_->set_handler(this);
-    server_.io_.loop.arm(deadline_, kIdle);
-  }
-
-  void on_io() override {
-    for (;;) {
-      if (!transport_->flush()) return close();
-      if (transport_->write_ended()) return close();
-      switch (transport_->read()) {
-        case Transport::Read::again: return;
-        case Transport::Read::eof:
-        case Transport::Read::failed: return close();
-        case Transport::Read::data:
-          input_.append(as_text(transport_->bytes()));
-          server_.io_.loop.arm(deadline_, kIdle);
-          if (!process()) return close();
-          break;
-      }
-    }
-  }
-
-  void close() {
-    if (!transport_) return;
-    transport_.reset();
-    deadline_.disarm();
-    static_cast<ListHook<Connection>&>(*this).unlink();
-    --server_.connection_count_;
-    server_.io_.loop.bury(std::unique_ptr<Doomed>(this));
-  }
-
- private:
-  void on_deadline(Deadline&) override { close(); }
-
-  // False: the connection is of no more use.
-  bool process() {
-    Bytes input = as_bytes(input_);
-    for (;;) {
-      switch (reader_.next(input, request_, trailers_)) {
-        case http::H1Event::need_more: input_ = std::string(as_text(input)); return true;
-        case http::H1Event::head:
-        case http::H1Event::body: break;
-        case http::H1Event::complete: respond(server_.answer(request_.method, std::string(request_.path()))); break;
-        case http::H1Event::error:
-          request_.keep_alive = false;
-          respond({reader_.failure().status, "text/plain; charset=utf-8", std::string(reader_.failure().why) + "\n"});
-          input_.clear();
-          return true;
-      }
-    }
-  }
-
-  void respond(const Answer& answer) {
-    http::ResponseHead head;
-    head.status = answer.status;
-    head.reason = http::reason_phrase(answer.status);
-    head.fields.add("Date", http::http_date());
-    head.fields.add("Content-Type", answer.type);
-    head.fields.add("Cache-Control", "no-store");
-    head.fields.add("X-Content-Type-Options", "nosniff");
-    head.body = http::Body::sized;
-    head.content_length = answer.body.size();
-    std::string out;
-    append_response_head(out, head, {.close = !request_.keep_alive, .http10 = request_.version_minor == 0});
-    if (!request_.is_head()) out += answer.body;
-    transport_->write(as_bytes(out));
-    if (!request_.keep_alive) transport_->end_write();
-  }
-
-  AdminServer& server_;
-  TransportPtr transport_;
-  Deadline deadline_;
-  http::H1RequestReader reader_;
-  http::RequestHead request_;
-  http::HeaderList trailers_;
-  std::string input_;
-};
-
-class AdminServer::Acceptor final : public IoHandler {
- public:
-  Acceptor(AdminServer& server, UniqueFd fd) : server_(server), fd_(std::move(fd)) {
+  Listener(AdminServer& server, UniqueFd fd, bool local, bool loopback)
+      : server_(server), fd_(std::move(fd)), local_(local), loopback_(loopback) {
     watch_.handler = this;
-    if (auto added = server_.io_.loop.poller().add_level(fd_.get(), watch_, false); !added)
+    if (auto added = loop().poller().add_level(fd_.get(), watch_, false); !added)
       log::error("admin: {}", added.error().text());
   }
-  ~Acceptor() { server_.io_.loop.poller().remove(fd_.get()); }
+  ~Listener() {
+    loop().poller().remove(fd_.get());
+    while (AdminConnection* connection = connections_.front()) connection->close();
+  }
 
   void on_io() override {
     auto accepted = accept_from(fd_.get());
     if (!accepted) return;
-    if (server_.connection_count_ >= kMostConnections) server_.connections_.front()->close();
+    if (count_ >= kMostConnections && !make_room()) return;
     auto transport = Transport::make(server_.io_, std::move(accepted->fd), true);
     if (!transport) return;
-    auto* connection = new Connection(server_, std::move(*transport));
-    server_.connections_.push_back(*connection);
-    ++server_.connection_count_;
-    connection->on_io();
+    const Address peer = local_ ? Address() : accepted->peer;
+    auto* connection = new AdminConnection(*this, std::move(*transport), peer);
+    connections_.push_back(*connection);
+    ++count_;
+    connection->start();
   }
 
+  AdminPlace place() const override {
+    return {local_, loopback_, server_.control_.snapshot().config.gateway.admin.token};
+  }
+
+  void handle(const AdminPlace& place, const http::RequestHead& head, AdminRequest request,
+              const Responder& responder) override {
+    AdminTarget target;
+    if (auto refused = refuse_page(place, head)) return responder.answer(*refused);
+    if (!parse_target(head.target, target)) return responder.answer(error_answer(400, "the target cannot be understood"));
+    Router::Match match = server_.api_.router().find(head.method, target);
+    if (match.route == nullptr) return responder.answer(match.refused);
+    AdminNeed need = match.route->need;
+    request.captures = std::move(match.captures);
+    request.query = std::move(target.query);
+    if (need == AdminNeed::change_unless_dry_run)
+      need = request.parameter("dry_run") == "true" ? AdminNeed::read : AdminNeed::change;
+    if (auto refused = refuse_access(place, need, head)) {
+      tell_refused(*request.peer, *refused, !bearer_token(head.fields).empty());
+      return responder.answer(*refused);
+    }
+    match.route->handler(request, responder);
+  }
+
+  void closed(AdminConnection&) override { --count_; }
+
  private:
+  Loop& loop() { return server_.io_.loop; }
+
+  // Who has asked nothing yet goes, the one that came first. False: all are busy.
+  bool make_room() {
+    for (AdminConnection* one = connections_.front(); one != nullptr; one = connections_.next(*one))
+      if (one->idle()) {
+        one->close();
+        return true;
+      }
+    return false;
+  }
+
+  void tell_refused(const AdminPeer& peer, const AdminAnswer& answer, bool token_given) {
+    const uint64_t now = loop().now();
+    if (answer.status != 401 || !token_given || (told_ms_ != 0 && now - told_ms_ < kTellEveryMs)) return;
+    told_ms_ = now;
+    log::warn("admin: {} has given a wrong token", peer.text());
+  }
+
   AdminServer& server_;
   UniqueFd fd_;
   Watch watch_;
+  List<AdminConnection> connections_;
+  size_t count_ = 0;
+  uint64_t told_ms_ = 0;
+  const bool local_;
+  const bool loopback_;
 };
 
-AdminServer::AdminServer(Control& control) : control_(control), io_(control.loop()) {
+AdminServer::AdminServer(Control& control) : control_(control), io_(control.loop()), api_(control) {
   const config::Admin& admin = control.snapshot().config.gateway.admin;
   if (!admin.bind.empty()) listen(admin.bind);
   if (!admin.socket.empty()) {
     std::error_code ignored;
     std::filesystem::create_directories(std::filesystem::path(admin.socket).parent_path(), ignored);
+    const size_t before = listeners_.size();
     listen("unix:" + admin.socket);
-    if (!acceptors_.empty()) chmod(admin.socket.c_str(), 0660);
-    socket_path_ = admin.socket;
+    if (listeners_.size() > before) {
+      chmod(admin.socket.c_str(), 0660);
+      socket_path_ = admin.socket;
+    }
   }
 }
 
 AdminServer::~AdminServer() {
-  while (Connection* connection = connections_.front()) connection->close();
-  acceptors_.clear();
+  listeners_.clear();
   if (!socket_path_.empty()) {
     std::error_code ignored;
     std::filesystem::remove(socket_path_, ignored);
@@ -170,29 +138,9 @@ void AdminServer::listen(const std::string& text) {
               fd.error().text());
     return;
   }
-  acceptors_.push_back(std::make_unique<Acceptor>(*this, std::move(*fd)));
-}
-
-AdminServer::Answer AdminServer::answer(const std::string& method, const std::string& path) const {
-  if (method != "GET" && method != "HEAD") return {405, "text/plain; charset=utf-8", "only GET and HEAD\n"};
-  if (path == "/health") {
-    if (control_.draining()) return {503, "text/plain; charset=utf-8", "draining\n"};
-    return {control_.serving() ? 200 : 503, "text/plain; charset=utf-8",
-            control_.serving() ? "serving\n" : "starting\n"};
-  }
-  if (path == "/metrics") {
-    std::vector<const Counters*> counters;
-    for (const auto& worker : control_.workers()) counters.push_back(&worker->counters());
-    std::vector<ServerState> servers;
-    for (const auto& service : control_.snapshot().services) {
-      if (!service->upstream) continue;
-      for (const auto& endpoint : service->upstream->endpoints)
-        if (endpoint->has_address() || endpoint->place() == Endpoint::kNoPlace)
-          servers.push_back({service->config.name, endpoint->label(), endpoint->health.usable()});
-    }
-    return {200, "text/plain; version=0.0.4; charset=utf-8", export_metrics(counters, log::dropped(), servers)};
-  }
-  return {404, "text/plain; charset=utf-8", "there is /health and /metrics\n"};
+  const bool local = bind->address.family() == AF_UNIX;
+  const bool loopback = !bind->any && bind->address.is_loopback();
+  listeners_.push_back(std::make_unique<Listener>(*this, std::move(*fd), local, loopback));
 }
 
 }  // namespace sallyport

@@ -1,10 +1,11 @@
-// The admin listener: a small HTTP server on the control thread, over loopback and a unix socket. Serves /health and
-// /metrics.
+// The admin interface: a small HTTP server on the control thread, over loopback and a unix socket.
 #pragma once
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "admin/admin_api.h"
+#include "admin/connection.h"
 #include "net/loop.h"
 #include "runtime/control.h"
 #include "transport/transport.h"
@@ -19,23 +20,14 @@ class AdminServer {
   AdminServer(const AdminServer&) = delete;
   AdminServer& operator=(const AdminServer&) = delete;
 
-  struct Answer {
-    int status = 200;
-    std::string type = "text/plain; charset=utf-8";
-    std::string body;
-  };
-  Answer answer(const std::string& method, const std::string& path) const;
-
  private:
-  class Acceptor;
-  class Connection;
-  void listen(const std::string& address);
+  class Listener;
+  void listen(const std::string& text);
 
   Control& control_;
   IoContext io_;
-  std::vector<std::unique_ptr<Acceptor>> acceptors_;
-  List<Connection> connections_;
-  size_t connection_count_ = 0;
+  AdminApi api_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
   std::string socket_path_;
 };
 

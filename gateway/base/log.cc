@@ -77,6 +77,8 @@ void run() {
   }
 }
 
+}  // namespace
+
 const char* name_of(Level level) noexcept {
   switch (level) {
     case Level::error: return "error";
@@ -86,8 +88,6 @@ const char* name_of(Level level) noexcept {
   }
   return "";
 }
-
-}  // namespace
 
 void start(Format format, Level level, int fd) {
   Writer& w = writer();
@@ -115,6 +115,7 @@ void stop() {
 }
 
 void set_level(Level level) noexcept { g_level.store(level, std::memory_order_relaxed); }
+Level level() noexcept { return g_level.load(std::memory_order_relaxed); }
 Format format_in_use() noexcept { return writer().format; }
 bool enabled(Level level) noexcept { return level <= g_level.load(std::memory_order_relaxed); }
 uint64_t dropped() noexcept { return g_dropped.load(std::memory_order_relaxed); }

@@ -17,6 +17,8 @@ void start(Format format, Level level, int fd = 2);
 // Writes out what is left and ends the thread. Lines logged after go straight to the fd.
 void stop();
 void set_level(Level level) noexcept;
+Level level() noexcept;
+const char* name_of(Level level) noexcept;
 Format format_in_use() noexcept;
 bool enabled(Level level) noexcept;
 uint64_t dropped() noexcept;

@@ -1,9 +1,6 @@
 #include "cli/certs_list.h"
 
-#include <algorithm>
 #include <ctime>
-#include <iterator>
-#include <string_view>
 
 #include "base/format.h"
 #include "base/text.h"
@@ -12,47 +9,6 @@ namespace sallyport {
 namespace {
 
 using Clock = std::chrono::system_clock;
-using config::Mode;
-
-bool holds(const CertSet& set, const Certificate& certificate) {
-  return std::any_of(set.begin(), set.end(),
-                     [&](const auto& one) { return one->fingerprint == certificate.fingerprint; });
-}
-
-bool stands_in(const std::string& file, const Certificate& certificate, const CertStore& store) {
-  if (file.empty()) return false;
-  auto set = store.by_file(file);
-  return set.ok() && holds(*set, certificate);
-}
-
-// The name is one label below "*.example.tld".
-bool covered_by(std::string_view name, std::string_view wildcard) {
-  std::string_view domain = wildcard.substr(1);
-  return name.size() > domain.size() && name.ends_with(domain) &&
-         name.substr(0, name.size() - domain.size()).find('.') == std::string_view::npos;
-}
-
-bool chosen_for(const std::string& host, const Certificate& certificate, const CertStore& store) {
-  if (host != "*" && holds(store.match(host), certificate)) return true;
-  if (!host.starts_with("*")) return false;
-  return std::any_of(certificate.names.begin(), certificate.names.end(), [&](const std::string& name) {
-    return (host == "*" || covered_by(name, host)) && holds(store.match(name), certificate);
-  });
-}
-
-// Redirects end TLS too, where a listener gets any.
-bool ends_tls(const config::Service& service) {
-  if (service.mode == Mode::edge || service.mode == Mode::reencrypt) return true;
-  return service.mode == Mode::redirect && std::any_of(service.listeners.begin(), service.listeners.end(),
-                                                       [](const std::string& name) { return name != "http"; });
-}
-
-bool serves(const config::Service& service, const Certificate& certificate, const CertStore& store) {
-  if (!ends_tls(service)) return false;
-  if (!service.certificate.empty()) return stands_in(service.certificate, certificate, store);
-  return std::any_of(service.hosts.begin(), service.hosts.end(),
-                     [&](const std::string& host) { return chosen_for(host, certificate, store); });
-}
 
 std::string joined(const std::vector<std::string>& words, const char* none) {
   std::string text;
@@ -84,22 +40,6 @@ void append_block(std::string& out, const Certificate& certificate, const std::v
   out += format("  used by  {}\n\n", joined(users, "no service"));
 }
 
-// Certificates without names are listed where a service names their file.
-CertSet listed(const config::Config& config, const CertStore& store) {
-  CertSet all = store.all();
-  std::vector<std::string> files{config.gateway.certificates.default_certificate};
-  for (const config::Service& service : config.services) {
-    files.push_back(service.certificate);
-    files.push_back(service.server_tls.client_certificate);
-  }
-  for (const std::string& file : files) {
-    auto set = file.empty() ? Result<CertSet>(CertSet{}) : store.by_file(file);
-    if (!set) continue;
-    std::copy_if(set->begin(), set->end(), std::back_inserter(all), [&](const auto& one) { return !holds(all, *one); });
-  }
-  return all;
-}
-
 }  // namespace
 
 std::string expiry_text(const Certificate& certificate, Clock::time_point now) {
@@ -113,22 +53,17 @@ std::string expiry_text(const Certificate& certificate, Clock::time_point now) {
   return format("{}, in {}", date, plural(std::chrono::duration_cast<Days>(certificate.not_after - now).count()));
 }
 
-std::vector<std::string> users_of(const Certificate& certificate, const config::Config& config,
-                                  const CertStore& store) {
-  std::vector<std::string> users;
-  for (const config::Service& service : config.services) {
-    if (serves(service, certificate, store)) users.push_back(service.name);
-    if (service.server_tls.enabled && stands_in(service.server_tls.client_certificate, certificate, store))
-      users.push_back(service.name + " (to its servers)");
-  }
-  if (stands_in(config.gateway.certificates.default_certificate, certificate, store)) users.emplace_back("(default)");
-  return users;
+std::vector<std::string> users_of(const Certificate& certificate, const CertUsers& users) {
+  std::vector<std::string> names = users.of(certificate);
+  if (users.is_default(certificate)) names.emplace_back("(default)");
+  return names;
 }
 
 std::string certificate_list(const config::Config& config, const CertStore& store, Clock::time_point now) {
   std::string out;
-  CertSet all = listed(config, store);
-  for (const auto& certificate : all) append_block(out, *certificate, users_of(*certificate, config, store), now);
+  const CertUsers users(config, store);
+  const CertSet& all = users.all();
+  for (const auto& certificate : all) append_block(out, *certificate, users_of(*certificate, users), now);
   if (all.empty()) {
     out += format("No certificate with a key and a name in {}.\n", config.gateway.certificates.directory);
     out += "Put a PEM chain and its key there, or make one: sallyport certs issue NAME\n";

@@ -4,14 +4,14 @@
 #include <string>
 #include <vector>
 
-#include "certs/cert_store.h"
+#include "certs/cert_users.h"
 #include "config/model.h"
 
 namespace sallyport {
 
-// The services that a certificate is served for, in file order; "(default)" among them when it is served where no name
-// matches, and "NAME (to its servers)" where it is shown to servers. By the same choice as a handshake's.
-std::vector<std::string> users_of(const Certificate& certificate, const config::Config& config, const CertStore& store);
+// The services that a certificate is served for, in file order; "(default)" behind them when it is served where no name
+// matches.
+std::vector<std::string> users_of(const Certificate& certificate, const CertUsers& users);
 
 // "2027-02-18, in 90 days"; also when it has expired, or is not valid yet.
 std::string expiry_text(const Certificate& certificate, std::chrono::system_clock::time_point now);

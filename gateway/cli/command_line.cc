@@ -7,6 +7,7 @@
 #include "cli/certs_command.h"
 #include "cli/commands.h"
 #include "cli/demo_command.h"
+#include "cli/gateway_commands.h"
 
 namespace sallyport {
 
@@ -36,8 +37,7 @@ int command_line(int argc, char** argv) {
   health->callback([&] { code = health_command(directory, socket); });
 
   CertsOptions certs;
-  auto* certificates = app.add_subcommand("certs", "certificates, and a CA of one's own");
-  certificates->require_subcommand(1);
+  auto* certificates = app.add_subcommand("certs", "certificates of a running gateway; more in its own commands");
   auto* list = certificates->add_subcommand("list", "what is in the certificates folder, and who uses it");
   add_directory(list);
   list->callback([&] {
@@ -75,6 +75,8 @@ int command_line(int argc, char** argv) {
   demonstrate->add_option("--ssh-port", demo.ssh_port)->check(unprivileged)->capture_default_str();
   demonstrate->add_option("--tcp-port", demo.tcp_port)->check(unprivileged)->capture_default_str();
   demonstrate->callback([&] { code = demo_command(demo); });
+
+  add_gateway_commands(app, *certificates, directory, code);
 
   try {
     app.parse(argc, argv);

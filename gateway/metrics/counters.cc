@@ -21,4 +21,47 @@ const char* name_of(Rejection reason) noexcept {
   return "";
 }
 
+const char* name_of(TlsVersion version) noexcept {
+  switch (version) {
+    case TlsVersion::tls12: return "1.2";
+    case TlsVersion::tls13: return "1.3";
+    case TlsVersion::other: return "other";
+    case TlsVersion::kCount: break;
+  }
+  return "";
+}
+
+const char* name_of(HandshakeFailure reason) noexcept {
+  switch (reason) {
+    case HandshakeFailure::certificate_expired: return "certificate_expired";
+    case HandshakeFailure::certificate_missing: return "certificate_missing";
+    case HandshakeFailure::certificate_name_mismatch: return "certificate_name_mismatch";
+    case HandshakeFailure::certificate_refused_by_peer: return "certificate_refused_by_peer";
+    case HandshakeFailure::certificate_required_by_peer: return "certificate_required_by_peer";
+    case HandshakeFailure::certificate_revoked: return "certificate_revoked";
+    case HandshakeFailure::certificate_unknown_ca: return "certificate_unknown_ca";
+    case HandshakeFailure::certificate_verify: return "certificate_verify";
+    case HandshakeFailure::crl_unusable: return "crl_unusable";
+    case HandshakeFailure::cut: return "cut";
+    case HandshakeFailure::malformed: return "malformed";
+    case HandshakeFailure::no_application_protocol: return "no_application_protocol";
+    case HandshakeFailure::no_shared_parameters: return "no_shared_parameters";
+    case HandshakeFailure::not_tls: return "not_tls";
+    case HandshakeFailure::other: return "other";
+    case HandshakeFailure::peer_alert: return "peer_alert";
+    case HandshakeFailure::protocol_version: return "protocol_version";
+    case HandshakeFailure::unrecognized_name: return "unrecognized_name";
+    case HandshakeFailure::timeout: return "timeout";
+    case HandshakeFailure::drain: return "drain";
+    case HandshakeFailure::kCount: break;
+  }
+  return "";
+}
+
+HandshakeFailure handshake_failure_of(std::string_view word) noexcept {
+  for (size_t i = 0; i < static_cast<size_t>(HandshakeFailure::kCount); ++i)
+    if (word == name_of(static_cast<HandshakeFailure>(i))) return static_cast<HandshakeFailure>(i);
+  return HandshakeFailure::other;
+}
+
 }  // namespace sallyport

@@ -1,22 +1,15 @@
-// What one worker counts. Each counter has one writer, its worker; whoever asks reads them while they change, and adds
-// the workers up.
+// What one worker counts, and the words for it. Each counter has one writer, its worker; whoever asks reads them while
+// they change, and adds the workers up.
 #pragma once
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
+
+#include "metrics/counter.h"
+#include "metrics/turn_times.h"
 
 namespace sallyport {
-
-class Counter {
- public:
-  void add(uint64_t count = 1) noexcept { value_.store(get() + count, std::memory_order_relaxed); }
-  void subtract(uint64_t count = 1) noexcept { value_.store(get() - count, std::memory_order_relaxed); }
-  uint64_t get() const noexcept { return value_.load(std::memory_order_relaxed); }
-
- private:
-  std::atomic<uint64_t> value_{0};
-};
 
 // Why a connection or a request was turned away. The words are label values: bounded, none of a client's making.
 enum class Rejection : uint8_t {
@@ -36,6 +29,37 @@ enum class Rejection : uint8_t {
 };
 const char* name_of(Rejection reason) noexcept;
 
+enum class TlsVersion : uint8_t { tls12, tls13, other, kCount };
+const char* name_of(TlsVersion version) noexcept;
+
+// Why a TLS handshake with a client failed: the words of transport/tls_errors, and what else may end one.
+enum class HandshakeFailure : uint8_t {
+  certificate_expired,
+  certificate_missing,
+  certificate_name_mismatch,
+  certificate_refused_by_peer,
+  certificate_required_by_peer,
+  certificate_revoked,
+  certificate_unknown_ca,
+  certificate_verify,
+  crl_unusable,
+  cut,  // the client left, or its connection broke
+  malformed,
+  no_application_protocol,
+  no_shared_parameters,
+  not_tls,
+  other,
+  peer_alert,
+  protocol_version,
+  unrecognized_name,
+  timeout,
+  drain,  // the gateway was stopped meanwhile
+  kCount,
+};
+const char* name_of(HandshakeFailure reason) noexcept;
+// `other` for a word that is none of them.
+HandshakeFailure handshake_failure_of(std::string_view word) noexcept;
+
 struct Counters {
   Counter connections;    // accepted
   Counter open_sessions;  // a gauge
@@ -49,6 +73,8 @@ struct Counters {
   std::array<Counter, 6> sniffed;  // by Sniff
   std::array<Counter, 6> status;   // by status class: [2] is 2xx
   std::array<Counter, static_cast<size_t>(Rejection::kCount)> rejected;
+  Counter chunks;  // a gauge: buffers that hold something
+  TurnTimes turns;
   void reject(Rejection reason) noexcept { rejected[static_cast<size_t>(reason)].add(); }
 };
 

@@ -1,100 +1,143 @@
 #include "metrics/exporter.h"
 
-#include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
-#include <functional>
+#include <algorithm>
+
+#include "base/chunk.h"
+#include "metrics/export_services.h"
+#include "metrics/families.h"
 
 namespace sallyport {
 namespace {
 
-using prometheus::ClientMetric;
-using prometheus::MetricFamily;
-using prometheus::MetricType;
+template <class Read>
+void of_listeners(Families& out, const Metrics& metrics, Read read) {
+  for (const ListenerMetrics& listener : metrics.listeners)
+    out.add(total(*listener.stats, read), {{"listener", std::string(listener.name)}});
+}
 
-class Families {
- public:
-  explicit Families(const std::vector<const Counters*>& workers) : workers_(workers) {}
+// One for each word; array(of one worker's counters) is indexed by it.
+template <class Array>
+void by_word(Families& out, const Metrics& metrics, const char* label, size_t first, size_t end, const char* (*word)(size_t),
+             Array array) {
+  for (const ListenerMetrics& listener : metrics.listeners)
+    for (size_t i = first; i < end; ++i)
+      out.add(total(*listener.stats, [&](const ListenerCounters& c) -> const Counter& { return array(c)[i]; }),
+              {{"listener", std::string(listener.name)}, {label, word(i)}});
+}
 
-  void counter(const char* name, const char* help, const std::function<uint64_t(const Counters&)>& read) {
-    begin(name, help, MetricType::Counter);
-    add(sum(read), nullptr, nullptr);
-  }
-  void begin(const char* name, const char* help, MetricType type) {
-    MetricFamily family;
-    family.name = std::string("sallyport_") + name;
-    family.help = help;
-    family.type = type;
-    families.push_back(std::move(family));
-  }
-  void add(uint64_t value, const char* label, const char* label_value) {
-    ClientMetric metric;
-    if (label != nullptr) metric.label.push_back({label, label_value});
-    auto number = static_cast<double>(value);
-    if (families.back().type == MetricType::Gauge) {
-      metric.gauge.value = number;
-    } else {
-      metric.counter.value = number;
-    }
-    families.back().metric.push_back(std::move(metric));
-  }
-  void add(const ServerState& server) {
-    ClientMetric metric;
-    metric.label = {{"service", server.service}, {"server", server.server}};
-    metric.gauge.value = server.up ? 1 : 0;
-    families.back().metric.push_back(std::move(metric));
-  }
-  uint64_t sum(const std::function<uint64_t(const Counters&)>& read) const {
-    uint64_t total = 0;
-    for (const Counters* worker : workers_) total += read(*worker);
-    return total;
-  }
+template <class Enum>
+const char* word_of(size_t i) {
+  return name_of(static_cast<Enum>(i));
+}
 
-  std::vector<MetricFamily> families;
+const char* sniffed_word(size_t i) {
+  static constexpr const char* kSniffed[] = {"silent", "tls", "http1", "h2", "ssh", "other"};
+  return kSniffed[i];
+}
 
- private:
-  const std::vector<const Counters*>& workers_;
-};
+void export_listeners(Families& out, const Metrics& metrics) {
+  out.counter("sallyport_connections_total", "Client connections accepted.");
+  of_listeners(out, metrics, [](const ListenerCounters& c) -> const Counter& { return c.connections; });
+  out.gauge("sallyport_sessions", "Client connections open now.");
+  of_listeners(out, metrics, [](const ListenerCounters& c) -> const Counter& { return c.open; });
+  out.counter("sallyport_requests_total", "HTTP requests received.");
+  of_listeners(out, metrics, [](const ListenerCounters& c) -> const Counter& { return c.requests; });
+  out.counter("sallyport_responses_total", "HTTP responses sent, by class of the status.");
+  by_word(out, metrics, "class", 1, 6, [](size_t i) { return kStatusClasses[i]; },
+          [](const ListenerCounters& c) -> auto& { return c.responses; });
+  out.counter("sallyport_received_bytes_total", "Bytes from clients, without TLS that ends here.");
+  of_listeners(out, metrics, [](const ListenerCounters& c) -> const Counter& { return c.received_bytes; });
+  out.counter("sallyport_sent_bytes_total", "Bytes to clients, without TLS that ends here.");
+  of_listeners(out, metrics, [](const ListenerCounters& c) -> const Counter& { return c.sent_bytes; });
+  out.counter("sallyport_sniffed_total", "Connections by what their first bytes were.");
+  by_word(out, metrics, "protocol", 0, 6, sniffed_word, [](const ListenerCounters& c) -> auto& { return c.sniffed; });
+  out.counter("sallyport_rejected_total", "Connections and requests turned away, by reason.");
+  by_word(out, metrics, "reason", 0, static_cast<size_t>(Rejection::kCount), word_of<Rejection>,
+          [](const ListenerCounters& c) -> auto& { return c.rejected; });
+  out.counter("sallyport_tls_handshakes_total", "TLS handshakes with clients that were completed, by version.");
+  by_word(out, metrics, "version", 0, static_cast<size_t>(TlsVersion::kCount), word_of<TlsVersion>,
+          [](const ListenerCounters& c) -> auto& { return c.handshakes; });
+  out.counter("sallyport_tls_resumed_handshakes_total", "Of those, the ones that resumed a session.");
+  of_listeners(out, metrics, [](const ListenerCounters& c) -> const Counter& { return c.handshakes_resumed; });
+  out.counter("sallyport_tls_handshake_failures_total", "TLS handshakes with clients that failed, by reason.");
+  by_word(out, metrics, "reason", 0, static_cast<size_t>(HandshakeFailure::kCount), word_of<HandshakeFailure>,
+          [](const ListenerCounters& c) -> auto& { return c.handshake_failures; });
+}
+
+void export_workers(Families& out, const Metrics& metrics) {
+  const auto each = [&](auto f) {
+    for (size_t i = 0; i < metrics.workers.size(); ++i) f(*metrics.workers[i], Families::Labels{{"worker", std::to_string(i)}});
+  };
+  out.histogram("sallyport_worker_turn_seconds", "Turns of a worker's loop: how long what is due may have to wait.");
+  each([&](const Counters& worker, Families::Labels labels) {
+    Families::Sum<TurnHistogram> sum;
+    sum.add(worker.turns.histogram());
+    out.add(sum, std::move(labels));
+  });
+  out.gauge("sallyport_worker_longest_turn_seconds", "The longest of the last minute or two.");
+  each([&](const Counters& worker, Families::Labels labels) {
+    out.add(static_cast<double>(worker.turns.longest_us(metrics.now_us)) / 1e6, std::move(labels));
+  });
+  out.gauge("sallyport_worker_buffer_bytes", "Buffers that hold what a receiver has not taken yet.");
+  each([&](const Counters& worker, Families::Labels labels) {
+    out.add(worker.chunks.get() * Chunk::kSize, std::move(labels));
+  });
+}
+
+void export_config(Families& out, const Metrics& metrics) {
+  const ConfigMetrics& config = metrics.config;
+  out.counter("sallyport_reloads_total", "Reloads since the start, by result: taken, or refused for a fault in gateway.yaml.");
+  out.add(config.reloads - std::min(config.reloads, config.reloads_refused), {{"result", "taken"}});
+  out.add(config.reloads_refused, {{"result", "refused"}});
+  out.gauge("sallyport_last_reload_successful", "Whether the last reload, or the start, was: 1 yes, 0 it was refused.");
+  out.add(uint64_t{config.last_successful});
+  out.gauge("sallyport_last_reload_timestamp_seconds", "When that was.");
+  out.add(config.last_time);
+  out.gauge("sallyport_last_reload_duration_seconds", "How long it took.");
+  out.add(config.last_seconds);
+  out.gauge("sallyport_config_faults", "Faults in the configuration's files, as of the last time they were read.");
+  out.add(config.errors, {{"severity", "error"}});
+  out.add(config.warnings, {{"severity", "warning"}});
+  out.gauge("sallyport_services", "Services by state: served as written, kept in their last good version, or left out for a fault.");
+  out.add(config.services - std::min(config.services, config.kept), {{"state", "served"}});
+  out.add(config.kept, {{"state", "kept"}});
+  out.add(config.left_out, {{"state", "left_out"}});
+  out.gauge("sallyport_certificate_expiry_timestamp_seconds", "When a certificate expires; of a file with several, the first.");
+  for (const CertificateMetrics& certificate : metrics.certificates)
+    out.add(certificate.not_after, {{"file", certificate.file}});
+}
+
+void export_process(Families& out, const Metrics& metrics) {
+  out.counter("sallyport_log_lines_dropped_total", "Log lines that did not fit into the buffer.");
+  out.add(metrics.log_lines_dropped);
+  out.gauge("sallyport_build_info", "The version that runs.");
+  out.add(uint64_t{1}, {{"version", std::string(metrics.version)}});
+  const ProcessMetrics& process = metrics.process;
+  out.gauge("process_start_time_seconds", "When the process was started, in Unix time.");
+  out.add(process.started);
+  out.counter("process_cpu_seconds_total", "CPU time used, in user and system mode.");
+  out.add(process.cpu_seconds);
+  out.gauge("process_resident_memory_bytes", "Resident memory.");
+  out.add(process.resident_bytes);
+  out.gauge("process_open_fds", "Open file descriptors.");
+  out.add(process.open_fds);
+  out.gauge("process_max_fds", "How many may be open.");
+  out.add(process.max_fds);
+}
 
 }  // namespace
 
-std::string export_metrics(const std::vector<const Counters*>& workers, uint64_t log_lines_dropped,
-                           const std::vector<ServerState>& servers) {
-  Families out(workers);
-  out.counter("connections_total", "Client connections accepted.",
-              [](const Counters& c) { return c.connections.get(); });
-  out.begin("sessions", "Client connections open now.", MetricType::Gauge);
-  out.add(out.sum([](const Counters& c) { return c.open_sessions.get(); }), nullptr, nullptr);
-  out.counter("requests_total", "HTTP requests received.", [](const Counters& c) { return c.requests.get(); });
-  out.begin("responses_total", "HTTP responses sent, by status class.", MetricType::Counter);
-  static constexpr const char* kClasses[] = {"", "1xx", "2xx", "3xx", "4xx", "5xx"};
-  for (size_t i = 1; i < 6; ++i)
-    out.add(out.sum([i](const Counters& c) { return c.status[i].get(); }), "class", kClasses[i]);
-  out.counter("received_bytes_total", "Bytes from clients, without TLS.",
-              [](const Counters& c) { return c.bytes_in.get(); });
-  out.counter("sent_bytes_total", "Bytes to clients, without TLS.",
-              [](const Counters& c) { return c.bytes_out.get(); });
-  out.counter("tls_handshakes_total", "TLS handshakes with clients that were completed.",
-              [](const Counters& c) { return c.handshakes.get(); });
-  out.counter("tls_resumed_handshakes_total", "Of those, the ones that resumed a session.",
-              [](const Counters& c) { return c.handshakes_resumed.get(); });
-  out.counter("tls_handshake_failures_total", "TLS handshakes with clients that failed.",
-              [](const Counters& c) { return c.handshake_failures.get(); });
-  out.counter("retries_total", "Requests sent again because a reused connection had been closed.",
-              [](const Counters& c) { return c.retries.get(); });
-  out.begin("sniffed_total", "Connections by what their first bytes were.", MetricType::Counter);
-  static constexpr const char* kSniffed[] = {"silent", "tls", "http1", "h2", "ssh", "other"};
-  for (size_t i = 0; i < 6; ++i)
-    out.add(out.sum([i](const Counters& c) { return c.sniffed[i].get(); }), "protocol", kSniffed[i]);
-  out.begin("rejected_total", "Connections and requests turned away, by reason.", MetricType::Counter);
-  for (size_t i = 0; i < static_cast<size_t>(Rejection::kCount); ++i)
-    out.add(out.sum([i](const Counters& c) { return c.rejected[i].get(); }), "reason",
-            name_of(static_cast<Rejection>(i)));
-  out.begin("log_lines_dropped_total", "Log lines that did not fit into the buffer.", MetricType::Counter);
-  out.add(log_lines_dropped, nullptr, nullptr);
-  out.begin("server_up", "Whether a server may be given clients: 1 yes, 0 no.", MetricType::Gauge);
-  for (const ServerState& server : servers) out.add(server);
-  return prometheus::TextSerializer().Serialize(out.families);
+std::string export_metrics(const Metrics& metrics) {
+  Families out;
+  export_listeners(out, metrics);
+  export_services(out, metrics.services);
+  export_servers(out, metrics.services);
+  export_workers(out, metrics);
+  export_config(out, metrics);
+  export_process(out, metrics);
+  return prometheus::TextSerializer().Serialize(out.all());
 }
 
 }  // namespace sallyport

@@ -1,36 +1,40 @@
-// What is counted of one service, and of one server: by worker, so that each counter has one writer, and only from the
+// What is counted of one listener, service and server: by worker, so that each counter has one writer, and only from the
 // first use on, as there may be a hundred thousand services of which few are used.
 #pragma once
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "metrics/counters.h"
+#include "metrics/histogram.h"
 
 namespace sallyport {
 
-// How often it took how long. Bounds as Prometheus means them: at most so much.
-class Histogram {
- public:
-  static constexpr std::array<uint32_t, 14> kBoundsMs{1,   2,   5,    10,   25,   50,    100,
-                                                      250, 500, 1000, 2500, 5000, 10000, 60000};
-  void observe_ms(uint64_t ms) noexcept {
-    size_t bucket = 0;
-    while (bucket < kBoundsMs.size() && ms > kBoundsMs[bucket]) ++bucket;
-    buckets[bucket].add();
-    sum_ms.add(ms);
-  }
-  std::array<Counter, kBoundsMs.size() + 1> buckets;  // each for itself, not cumulative
-  Counter sum_ms;
-};
-
 // HTTP methods as label values: bounded, none of a client's making.
 enum class MethodClass : uint8_t { get, head, post, put, delete_, other, kCount };
+const char* name_of(MethodClass method) noexcept;
+MethodClass method_class(std::string_view method) noexcept;
 
-// Of one worker. Everything but `open` only grows.
-struct ServiceCounters {
-  Counter connections;  // relays, and connections that became tunnels (101)
+// What each of these holds is of one worker, and on cache lines of its own. Everything but gauges only grows.
+
+struct alignas(64) ListenerCounters {
+  Counter connections;  // accepted
+  Counter open;         // a gauge
+  Counter requests;
+  Counter received_bytes;  // from clients
+  Counter sent_bytes;
+  std::array<Counter, 6> responses;  // by status class
+  std::array<Counter, 6> sniffed;    // by Sniff
+  std::array<Counter, static_cast<size_t>(Rejection::kCount)> rejected;
+  std::array<Counter, static_cast<size_t>(TlsVersion::kCount)> handshakes;
+  Counter handshakes_resumed;
+  std::array<Counter, static_cast<size_t>(HandshakeFailure::kCount)> handshake_failures;
+};
+
+struct alignas(64) ServiceCounters {
+  Counter connections;  // relays, and requests that became tunnels (WebSocket)
   Counter open;         // a gauge: requests and relays in flight
   // HTTP: by method and status class; [method][0] is what ended without a status.
   std::array<std::array<Counter, 6>, static_cast<size_t>(MethodClass::kCount)> requests;
@@ -43,12 +47,17 @@ struct ServiceCounters {
   Histogram total;
 };
 
-struct ServerCounters {
+// Bytes belong to the server that had the request last: the sum over the servers is what clients and servers said to
+// each other.
+struct alignas(64) ServerCounters {
   Counter connections;  // made to it
   Counter failures;     // that were not made
-  std::array<Counter, 6> responses;  // HTTP, by status class; [0]: an answer that broke off or never came
+  Counter requests;     // HTTP, sent to it; once more for each time one is sent again
+  std::array<Counter, 6> responses;  // by status class; [0]: an answer that broke off or never came
   Counter received_bytes;            // what clients sent it
   Counter sent_bytes;
+  Counter idle;               // a gauge: connections kept for the next request
+  Counter http2_connections;  // a gauge: open ones
   Histogram connect;
   Histogram first_byte;
 };
@@ -67,7 +76,7 @@ class PerWorker {
   PerWorker& operator=(const PerWorker&) = delete;
 
   // worker: below counting_workers(); only that worker may write to what it gets.
-  T& of(unsigned worker) {
+  T& of(unsigned worker) const {
     T* all = all_.load(std::memory_order_acquire);
     if (all == nullptr) {
       T* fresh = new T[counting_workers()];
@@ -89,9 +98,10 @@ class PerWorker {
   }
 
  private:
-  std::atomic<T*> all_{nullptr};
+  mutable std::atomic<T*> all_{nullptr};
 };
 
+using ListenerStats = PerWorker<ListenerCounters>;
 using ServiceStats = PerWorker<ServiceCounters>;
 using ServerStats = PerWorker<ServerCounters>;
 

@@ -75,7 +75,8 @@ void Loop::turn() {
 
   int events = poller_.wait(timeout);
   // Both clocks before any handler: what is armed after a long sleep must not count from before it.
-  now_ = precise_now() / 1000;
+  turn_began_us_ = precise_now();
+  now_ = turn_began_us_ / 1000;
   uv_update_time(&uv_);
   poller_.dispatch(events);
 

@@ -72,6 +72,8 @@ class Loop {
   uint64_t now() const noexcept { return now_; }
   // How many turns began so far.
   uint64_t turns() const noexcept { return turns_; }
+  // The clock in microseconds when this turn's work began: after the wait.
+  uint64_t turn_began_us() const noexcept { return turn_began_us_; }
   // The same clock in microseconds, read now.
   static uint64_t precise_now() noexcept;
   void arm(Deadline& deadline, std::chrono::milliseconds after) noexcept {
@@ -90,6 +92,7 @@ class Loop {
   std::vector<std::function<void()>> mailbox_;
   uint64_t now_;
   uint64_t turns_ = 0;
+  uint64_t turn_began_us_ = 0;
   DeadlineWheel wheel_;
   List<Runnable> run_queue_;
   List<Runnable> short_queue_;

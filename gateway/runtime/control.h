@@ -2,6 +2,7 @@
 // in order. Everything slow happens here.
 #pragma once
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,7 +30,6 @@ class Control final : private Deadline::Owner {
 
   Loop& loop() noexcept { return loop_; }
   const Snapshot& snapshot() const noexcept { return *snapshot_; }
-  const std::shared_ptr<const Snapshot>& snapshot_ptr() const noexcept { return snapshot_; }
   bool serving() const noexcept { return serving_ && !draining_; }
   bool draining() const noexcept { return draining_; }
   // Not all is as it should be: a listener could not be opened, or gateway.yaml has a fault and the last good one stays.
@@ -48,6 +48,20 @@ class Control final : private Deadline::Owner {
   uint64_t reloads_refused() const noexcept { return reloads_refused_; }
   // Called after each reload, when it is in place. For those who show, count or tell it.
   void on_reloaded(std::function<void(const ReloadReport&)> observer) { observers_.push_back(std::move(observer)); }
+  const std::filesystem::path& directory() const noexcept { return directory_; }
+  // For who goes on with it over several turns.
+  std::shared_ptr<const Snapshot> shared_snapshot() const noexcept { return snapshot_; }
+  struct ListenerState {
+    struct BindState {
+      std::string address;
+      std::string error;  // why it could not be opened; empty: it is open
+    };
+    std::string name;
+    std::vector<BindState> binds;
+    uint32_t sessions = 0;
+  };
+  // In the order of the configuration.
+  std::vector<ListenerState> listener_states() const;
 
  private:
   void on_deadline(Deadline& which) override;

@@ -198,7 +198,7 @@ void Health::ended() {
 // One that only traffic found fault with is still tried where there is no other.
 void Health::look_at(Group& group) {
   const bool out = std::all_of(group.endpoints.begin(), group.endpoints.end(), [](const auto& endpoint) {
-    return !endpoint->has_address() || endpoint->health.dead();
+    return !endpoint->has_address() || endpoint->health.dead() || endpoint->admin() == AdminState::disabled;
   });
   if (out == group.out) return;
   group.out = out;
@@ -211,6 +211,7 @@ void Health::look_at(Group& group) {
 void Health::on_deadline(Deadline&) {
   const uint64_t now = loop_.now();
   for (auto& [name, group] : groups_) {
+    if (group->out) look_at(*group);  // a server may have been enabled
     if (group->plan->rules.passive_failures > 0)
       for (const auto& endpoint : group->endpoints)
         if (endpoint->health.release_traffic(now))

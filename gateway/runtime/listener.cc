@@ -53,7 +53,7 @@ void Listener::on_io() {
 bool Listener::accept_one() {
   if (closed_ || paused_) return false;
   if (!reserve_place()) {
-    if (!full_) owner_.context().counters.reject(Rejection::max_connections);
+    if (!full_) reject(Rejection::max_connections);
     full_ = true;
     pause();
     return false;
@@ -63,7 +63,7 @@ bool Listener::accept_one() {
     release_place();
     int sys = accepted.error().sys;
     if (sys == EMFILE || sys == ENFILE || sys == ENOBUFS || sys == ENOMEM) {
-      owner_.context().counters.reject(Rejection::no_descriptors);
+      reject(Rejection::no_descriptors);
       use_reserve();
       pause();
       return false;
@@ -93,6 +93,13 @@ bool Listener::reserve_place() {
 void Listener::release_place() {
   owner_.limits().connections.fetch_sub(1, std::memory_order_relaxed);
   share_->connections.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Listener::reject(Rejection reason) {
+  WorkerContext& worker = owner_.context();
+  worker.counters.reject(reason);
+  const ListenerRules* rules = owner_.view() == nullptr ? nullptr : owner_.view()->rules(share_->name);
+  if (rules != nullptr) rules->stats->of(worker.number).rejected[static_cast<size_t>(reason)].add();
 }
 
 // A client left in the queue would wake every turn and learn nothing: it is accepted and closed.

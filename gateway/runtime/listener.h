@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/unique_fd.h"
+#include "metrics/counters.h"
 #include "net/loop.h"
 #include "runtime/client_variety.h"
 
@@ -43,6 +44,7 @@ class Listener final : public IoHandler, public Doomed, private Deadline::Owner 
   // A place among the connections of the gateway and of the listener. The session gives it back when it ends.
   bool reserve_place();
   void release_place();
+  void reject(Rejection reason);
   void pause();
   void use_reserve();
 

@@ -30,8 +30,8 @@ struct BuriedFlow final : Doomed {
 }  // namespace
 
 Session::Session(Worker& owner, SnapshotView& view, const ListenerRules& rules, TransportPtr client,
-                 const Address& peer_address, std::atomic<uint32_t>* listener_count)
-    : owner_(owner), view_(&view), listener_count_(listener_count), deadline_(*this) {
+                 const Address& peer_address, std::atomic<uint32_t>* listener_count, uint64_t id)
+    : owner_(owner), view_(&view), listener_count_(listener_count), id_(id), deadline_(*this) {
   ++view_->sessions;
   transport = std::move(client);
   worker = &owner.context();
@@ -40,6 +40,8 @@ Session::Session(Worker& owner, SnapshotView& view, const ListenerRules& rules, 
   accepted_us = Loop::precise_now();
   worker->counters.connections.add();
   worker->counters.open_sessions.add();
+  listener_counters().connections.add();
+  listener_counters().open.add();
 }
 
 Session::~Session() = default;
@@ -185,7 +187,7 @@ void Session::sniff_bytes(Bytes seen, bool at_end) {
         return;
     }
   }
-  worker->counters.sniffed[static_cast<size_t>(verdict.protocol)].add();
+  count_sniffed(verdict.protocol);
   transport->unread(seen);
   std::string().swap(seen_);
   deadline_.disarm();
@@ -228,14 +230,19 @@ void Session::follow(SnapshotView& newest) {
 
 void Session::end_what_is_gone(uint64_t since_ms) {
   if (left_behind_ && owner_.loop().now() - view_->retired_ms >= since_ms) {
-    abort();
+    abort(End::drain);
   } else if (state_ == State::flowing && flow_) {
     flow_->end_what_is_gone(since_ms);
   }
 }
 
+void Session::count_sniffed(Sniff protocol) {
+  worker->counters.sniffed[static_cast<size_t>(protocol)].add();
+  listener_counters().sniffed[static_cast<size_t>(protocol)].add();
+}
+
 void Session::turn_away(Rejection reason, End how, std::string_view why) {
-  worker->counters.reject(reason);
+  reject(reason);
   log_turned_away(*this, how, why);
   end_lingering();
 }
@@ -248,12 +255,12 @@ void Session::on_deadline(Deadline&) {
   if (silent_) {
     silent_ = false;
     if (auto flow = open_silent_flow(*this)) {
-      worker->counters.sniffed[static_cast<size_t>(Sniff::need_more)].add();
+      count_sniffed(Sniff::need_more);
       run(std::move(flow));
       return;
     }
   }
-  worker->counters.reject(Rejection::timeout);
+  reject(Rejection::timeout);
   log_turned_away(*this, End::client_timeout, seen_.empty() ? "silent" : "first bytes");
   end();
 }
@@ -290,9 +297,11 @@ void Session::end() {
   if (state_ == State::ended) return;
   state_ = State::ended;
   deadline_.disarm();
+  owner_.session_leaves(*this);
   static_cast<ListHook<Session>&>(*this).unlink();
   transport.reset();
   worker->counters.open_sessions.subtract();
+  listener_counters().open.subtract();
   if (listener_count_ != nullptr) listener_count_->fetch_sub(1, std::memory_order_relaxed);
   if (flow_) owner_.loop().bury(std::make_unique<BuriedFlow>(std::move(flow_)));
   SnapshotView& view = *view_;
@@ -311,9 +320,19 @@ void Session::drain() {
   }
 }
 
-void Session::abort() {
+void Session::describe(SessionInfo& info) const {
+  info.protocol = "sniffing";
+  info.state = "opening";
+  if (state_ == State::flowing && flow_) flow_->describe(info);
+  if (state_ == State::lingering) {
+    info.protocol = "";
+    info.state = "closing";
+  }
+}
+
+void Session::abort(End why) {
   if (state_ == State::flowing && flow_) {
-    flow_->abort();
+    flow_->abort(why);
   } else {
     end();
   }

@@ -19,14 +19,14 @@ class Session final : public Client,
  public:
   // The listener's connection count is held by the session until it ends.
   Session(Worker& owner, SnapshotView& view, const ListenerRules& rules, TransportPtr client,
-          const Address& peer_address, std::atomic<uint32_t>* listener_count);
+          const Address& peer_address, std::atomic<uint32_t>* listener_count, uint64_t id);
   ~Session() override;
 
   void start();
   // Stopping, or its view was replaced.
   void drain();
-  // The drain time is over.
-  void abort();
+  // The drain time is over, or the operator wants it gone (End::killed).
+  void abort(End why);
   // Goes over to a newer view, if its listener is still there and its flow may; otherwise it is asked again later, or
   // ends as at a stop.
   void follow(SnapshotView& newest);
@@ -35,6 +35,11 @@ class Session final : public Client,
   void server_down(const Endpoint& endpoint) {
     if (state_ == State::flowing && flow_) flow_->server_down(endpoint);
   }
+
+  // A number of its own among the sessions of its worker.
+  uint64_t id() const noexcept { return id_; }
+  const SnapshotView& view() const noexcept { return *view_; }
+  void describe(SessionInfo& info) const;
 
   void become(std::unique_ptr<Flow> next) override;
   void end() override;
@@ -53,6 +58,7 @@ class Session final : public Client,
   void sniff_bytes(Bytes seen, bool at_end);
   void keep(Bytes seen);
   void run(std::unique_ptr<Flow> flow);
+  void count_sniffed(Sniff protocol);
   void turn_away(Rejection reason, End how, std::string_view why);
   void linger();
   bool trusted_proxy() const noexcept;
@@ -60,6 +66,7 @@ class Session final : public Client,
   Worker& owner_;
   SnapshotView* view_;
   std::atomic<uint32_t>* listener_count_;
+  const uint64_t id_;
   std::unique_ptr<Flow> flow_;
   std::string seen_;  // first bytes, while more are needed
   HelloProgress hello_progress_;

@@ -63,6 +63,7 @@ class Builder {
     contexts_ = make_contexts(snapshot.config.gateway.certificates);
     if (previous == nullptr) return;
     for (const auto& service : previous->services) before_.emplace(service->config.name, service);
+    for (const auto& listener : previous->listeners) listener_stats_.emplace(listener->name, listener->stats);
   }
 
   void run() {
@@ -389,6 +390,7 @@ class Builder {
       auto rules = std::make_unique<ListenerRules>();
       rules->name = wanted.name;
       rules->config = wanted;
+      if (const auto known = listener_stats_.find(wanted.name); known != listener_stats_.end()) rules->stats = known->second;
       rules->public_port = wanted.public_port;
       rules->timeouts = config().gateway.default_timeouts;
       if (auto table = table_for({}, wanted.http2.enabled ? Alpn::either : Alpn::http1))
@@ -479,6 +481,7 @@ class Builder {
   std::unordered_map<std::string_view, std::shared_ptr<const Service>> before_;  // of the previous snapshot, by name
   std::vector<size_t> free_slots_;
   size_t next_slot_ = 0;
+  std::map<std::string, std::shared_ptr<ListenerStats>> listener_stats_;
   std::string_view cookie_secret_;
   std::unique_ptr<ContextBuilder> contexts_;
   std::map<std::pair<std::string, Alpn>, const ContextTable*> tables_;

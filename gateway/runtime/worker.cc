@@ -29,7 +29,7 @@ Worker::Worker(unsigned number, GatewayLimits& limits, Hooks hooks)
       access_log_(true),
       exchanges_(io_.chunks),
       context_{io_, access_log_, counters_, number, exchanges_, {}, {}},
-      upstream_context_{&io_, &tls_sessions_, hooks_.connect_failed, soft_limit(limits.workers)} {
+      upstream_context_{&io_, &tls_sessions_, hooks_.connect_failed, soft_limit(limits.workers), number} {
   loop_.at_turn_end([this] { end_of_turn(); });
 }
 
@@ -45,6 +45,7 @@ void Worker::start() {
     pthread_setname_np(pthread_self(), ("worker-" + std::to_string(number_)).c_str());
     loop_.run();
     // What is left dies on the thread it lived on.
+    while (SessionWalk* walk = walks_.pop_front()) delete walk;
     while (Session* session = sessions_.front()) session->end();
     listeners_.clear();
     loop_.purge();
@@ -180,7 +181,8 @@ bool Worker::accepted(UniqueFd fd, const Address& peer, ListenerShare& share) {
     log::warn("all clients of listener \"{}\" so far have the address {}: the container's port forwarding hides who they "
               "are. Socket activation keeps their addresses, see \"Client addresses\" in docs/operations.md",
               share.name, peer.unmapped().ip_text());
-  auto* session = new Session(*this, *view_, *rules, std::move(*transport), peer.unmapped(), &share.connections);
+  auto* session = new Session(*this, *view_, *rules, std::move(*transport), peer.unmapped(), &share.connections,
+                              next_session_id_++);
   sessions_.push_back(*session);
   ++session_count_;
   session->start();
@@ -209,7 +211,7 @@ void Worker::drain() {
 }
 
 void Worker::abort_sessions() {
-  while (Session* session = sessions_.front()) session->abort();
+  while (Session* session = sessions_.front()) session->abort(End::drain);
 }
 
 void Worker::close_sessions_of(const Endpoint& endpoint) {
@@ -220,8 +222,21 @@ void Worker::close_sessions_of(const Endpoint& endpoint) {
   }
 }
 
+void Worker::walk_sessions(SessionWalk::Visit visit, SessionWalk::Done done) {
+  auto* walk = new SessionWalk(*this, std::move(visit), std::move(done));
+  walks_.push_back(*walk);
+  walk->start();
+}
+
+void Worker::session_leaves(Session& session) {
+  for (SessionWalk* walk = walks_.front(); walk != nullptr; walk = walks_.next(*walk)) walk->leaves(session);
+}
+
 void Worker::end_of_turn() {
   access_log_.hand_over();
+  counters_.chunks.set(io_.chunks.in_use());
+  const uint64_t now_us = Loop::precise_now();
+  counters_.turns.observe(now_us, now_us - loop_.turn_began_us());
   if (draining_ && session_count_ == 0 && !told_drained_) {
     told_drained_ = true;
     if (hooks_.drained) hooks_.drained();

@@ -10,6 +10,7 @@
 #include "layers/terminate/exchange.h"
 #include "runtime/listener.h"
 #include "runtime/session.h"
+#include "runtime/session_walk.h"
 #include "runtime/view.h"
 #include "transport/upstream_sessions.h"
 
@@ -52,6 +53,12 @@ class Worker final : private Deadline::Owner {
   void abort_sessions();
   // Ends what is carried to this server (health.on_down: close).
   void close_sessions_of(const Endpoint& endpoint);
+  // Sessions one after the other, a slice a turn.
+  void walk_sessions(SessionWalk::Visit visit, SessionWalk::Done done);
+  Session* first_session() noexcept { return sessions_.front(); }
+  Session* next_session(Session& session) noexcept { return sessions_.next(session); }
+  void session_leaves(Session& session);
+  unsigned number() const noexcept { return number_; }
   void stop() { loop_.stop(); }
 
   Loop& loop() noexcept { return loop_; }
@@ -91,6 +98,8 @@ class Worker final : private Deadline::Owner {
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<std::shared_ptr<ListenerShare>> shares_;  // sessions count in them after their listener is closed
   List<Session> sessions_;
+  List<SessionWalk> walks_;
+  uint64_t next_session_id_ = 1;
   size_t session_count_ = 0;
   bool draining_ = false;
   bool told_drained_ = false;

@@ -92,6 +92,14 @@ Status Transport::connect_tls(SSL_CTX& context, std::string_view name, bool veri
 
 bool Transport::tls_resumed() const noexcept { return ssl_ && SSL_session_reused(ssl_.get()) == 1; }
 
+TlsVersion Transport::tls_version() const noexcept {
+  switch (ssl_ ? SSL_version(ssl_.get()) : 0) {
+    case TLS1_2_VERSION: return TlsVersion::tls12;
+    case TLS1_3_VERSION: return TlsVersion::tls13;
+    default: return TlsVersion::other;
+  }
+}
+
 ssize_t Transport::receive(uint8_t* into, size_t size) {
   read_sys_ = 0;
   if (eof_) return 0;

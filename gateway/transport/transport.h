@@ -7,6 +7,7 @@
 #include "base/chunk.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "metrics/counters.h"
 #include "net/loop.h"
 #include "net/pipe.h"
 #include "transport/tls_context.h"
@@ -56,6 +57,7 @@ class Transport final : public Doomed {
                      std::string_view endpoint);
   SSL* ssl() noexcept { return ssl_.get(); }
   bool tls_resumed() const noexcept;
+  TlsVersion tls_version() const noexcept;  // after the handshake
   // What ALPN agreed on; "" if nothing, or without TLS.
   std::string_view alpn() const noexcept;
   enum class Handshake : uint8_t { done, again, failed };

@@ -26,6 +26,7 @@ Balancer::Balancer(const Upstream& upstream, uint64_t seed)
 bool Balancer::usable(size_t index, Tier tier, Tried tried) const {
   if (holds(tried, index)) return false;
   const Endpoint& endpoint = *upstream_.endpoints[index];
+  if (endpoint.admin() != AdminState::enabled) return false;
   switch (tier) {
     case Tier::primary:
       if (endpoint.backup() || !endpoint.health.usable()) return false;
@@ -48,11 +49,21 @@ Balancer::Tier Balancer::tier_of(Tried tried) const {
   return Tier::nobody;
 }
 
-std::vector<size_t> Balancer::candidates(Tried tried) const {
+// A client of a backup stays there only as long as nobody else is up; one of a server that is drained, for good.
+bool Balancer::stays(int preferred, Tier tier, Tried tried) const {
+  if (preferred < 0 || static_cast<size_t>(preferred) >= current_.size()) return false;
+  const auto index = static_cast<size_t>(preferred);
+  const Endpoint& endpoint = *upstream_.endpoints[index];
+  if (endpoint.admin() != AdminState::draining) return tier != Tier::nobody && usable(index, tier, tried);
+  return !holds(tried, index) && endpoint.health.usable() && endpoint.weight() > 0 && endpoint.has_address() &&
+         (!endpoint.backup() || tier != Tier::primary);
+}
+
+std::vector<size_t> Balancer::candidates(Tried tried, int preferred) const {
   std::vector<size_t> out;
   const Tier tier = tier_of(tried);
   for (size_t i = 0; i < current_.size(); ++i)
-    if (usable(i, tier, tried)) out.push_back(i);
+    if (usable(i, tier, tried) || (static_cast<int>(i) == preferred && stays(preferred, tier, tried))) out.push_back(i);
   return out;
 }
 
@@ -69,17 +80,13 @@ uint32_t Balancer::weight(size_t index, uint64_t now_ms) const {
 Balancer::Choice Balancer::pick(const Wish& wish) {
   using Chosen = Choice::Kind;
   if (current_.size() == 1) {
-    if (!usable(0, Tier::doubtful, wish.tried)) return {};
+    if (!usable(0, Tier::doubtful, wish.tried) && !stays(wish.preferred, Tier::nobody, wish.tried)) return {};
     return {holds(wish.full, 0) ? Chosen::busy : Chosen::server, 0};
   }
   const Tier tier = tier_of(wish.tried);
+  if (stays(wish.preferred, tier, wish.tried))
+    return {holds(wish.full, static_cast<size_t>(wish.preferred)) ? Chosen::busy : Chosen::server, wish.preferred};
   if (tier == Tier::nobody) return {};
-  if (wish.preferred >= 0) {
-    const auto preferred = static_cast<size_t>(wish.preferred);
-    // A client of a backup stays there only as long as nobody else is up.
-    if (preferred < current_.size() && usable(preferred, tier, wish.tried))
-      return {holds(wish.full, preferred) ? Chosen::busy : Chosen::server, wish.preferred};
-  }
   int index = -1;
   switch (upstream_.balance) {
     case config::Balance::round_robin: index = by_turns(wish, tier, wish.full); break;

@@ -34,17 +34,19 @@ class Balancer {
   // seed: differs between workers, so that they do not all begin with the same server.
   Balancer(const Upstream& upstream, uint64_t seed);
 
-  // ServerBits that are up, have an address and a weight, and were not tried; backups where there is none; and where there
+  // ServerBits that are up, enabled, have an address and a weight, and were not tried; backups where there is none; and where there
   // is none either, those that only traffic has found fault with: better a doubtful server than none.
   Choice pick(const Wish& wish);
-  // Those that pick() would choose from, whatever their load.
-  std::vector<size_t> candidates(Tried tried) const;
+  // Those that pick() would choose from, whatever their load. preferred: as in Wish.
+  std::vector<size_t> candidates(Tried tried, int preferred = -1) const;
   // Whether a server other than those tried could be asked.
   bool another(Tried tried) const { return tier_of(tried) != Tier::nobody; }
 
  private:
   enum class Tier : uint8_t { primary, backup, doubtful, nobody };
   bool usable(size_t index, Tier tier, Tried tried) const;
+  // For a client that was there before.
+  bool stays(int index, Tier tier, Tried tried) const;
   Tier tier_of(Tried tried) const;
   // 256 a unit, and less while a server that was down takes up its work again.
   uint32_t weight(size_t index, uint64_t now_ms) const;

@@ -158,7 +158,7 @@ void Connector::on_run() {
     found = try_servers();
   } else if (slot_) {
     const int index = index_of(upstream_->upstream, *slot_.endpoint());
-    const auto candidates = upstream_->balancer.candidates(tried_);
+    const auto candidates = upstream_->balancer.candidates(tried_, preferred_);
     if (index < 0 || std::find(candidates.begin(), candidates.end(), static_cast<size_t>(index)) == candidates.end()) {
       handed_ = {};
       slot_.release();
@@ -177,6 +177,10 @@ void Connector::on_run() {
   if (found) report(std::move(*found));
 }
 
+ServerCounters& Connector::counters() const {
+  return upstream_->upstream.endpoints[index_]->stats.of(upstream_->context.worker);
+}
+
 void Connector::attempt_failed() {
   transport_.reset();
   race_.reset();
@@ -185,6 +189,7 @@ void Connector::attempt_failed() {
   deadline_.disarm();
   if (index_ < 64) tried_ |= Tried{1} << index_;
   Endpoint& endpoint = *upstream_->upstream.endpoints[index_];
+  counters().failures.add();
   endpoint.connect_failures.fetch_add(1, std::memory_order_relaxed);
   error_.side = Side::upstream;
   error_.detail = error_.detail.empty() ? endpoint.label() : endpoint.label() + ": " + error_.detail;
@@ -197,6 +202,7 @@ void Connector::attempt_failed() {
 Connector::Progress Connector::begin(size_t index) {
   const Upstream& upstream = upstream_->upstream;
   const Endpoint& endpoint = *upstream.endpoints[index];
+  attempt_us_ = Loop::precise_now();
   tcp_done_ = false;
   if (endpoint.has_two()) return begin_race(endpoint);
   const Address address = endpoint.address();
@@ -303,9 +309,15 @@ bool Connector::take_connection(ServerConnection& connection) {
   }
   deadline_.disarm();
   transport_->set_handler(nullptr);
-  connection.connect_ms = static_cast<uint32_t>((Loop::precise_now() - started_us_) / 1000);
+  const uint64_t now_us = Loop::precise_now();
+  connection.connect_ms = static_cast<uint32_t>((now_us - started_us_) / 1000);
+  connection.connect_us = now_us - attempt_us_;
+  ServerCounters& counted = counters();
+  counted.connections.add();
+  counted.connect.observe_us(connection.connect_us);
   if (may_be_h2()) upstream_->h2_pools[index_]->learn(h2);
   if (h2) {
+    upstream_->h2_pools[index_]->count_in(counted.http2_connections);
     // Who waits goes on when the server has said how many requests it takes.
     connection.h2 = &upstream_->h2_pools[index_]->adopt(std::move(transport_), key_, generation_, std::move(dial_),
                                                         std::move(slot_));

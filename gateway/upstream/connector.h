@@ -49,6 +49,7 @@ struct ServerConnection {
   uint32_t generation = 0;  // the endpoint's when it was connected
   bool reused = false;
   uint32_t connect_ms = 0;
+  uint64_t connect_us = 0;  // of the attempt that came about, alone; 0 when it is reused
 };
 
 struct ConnectOptions {
@@ -123,6 +124,7 @@ class Connector final : public IoHandler,
   // A connection is there: what follows from that for the client and the server.
   void settle(ServerConnection& connection);
   Error no_server() const;
+  ServerCounters& counters() const;
   void end_dial(const Error* error);
   std::optional<Result<ServerConnection>> try_servers();
   Progress begin(size_t index);
@@ -165,6 +167,7 @@ class Connector final : public IoHandler,
   uint32_t generation_ = 0;
   bool tcp_done_ = false;
   uint64_t started_us_ = 0;
+  uint64_t attempt_us_ = 0;  // when this attempt began
   LoadTicket load_;
   TransportPtr transport_;
   std::unique_ptr<HappyEyeballs> race_;  // of a server with two addresses, until one of them is connected

@@ -14,8 +14,13 @@ constexpr std::chrono::milliseconds kQueueTick{1'000};
 
 Error Connector::no_server() const {
   bool addressed = false;
-  for (const auto& endpoint : upstream_->upstream.endpoints) addressed = addressed || endpoint->has_address();
-  return Error{Kind::unavailable, Side::upstream, Retry::no, 0, addressed ? "no server is up" : "no server has an address", {}};
+  bool enabled = false;
+  for (const auto& endpoint : upstream_->upstream.endpoints) {
+    addressed = addressed || endpoint->has_address();
+    enabled = enabled || endpoint->admin() == AdminState::enabled;
+  }
+  const char* why = !addressed ? "no server has an address" : enabled ? "no server is up" : "all servers are disabled or draining";
+  return Error{Kind::unavailable, Side::upstream, Retry::no, 0, why, {}};
 }
 
 Balancer::Choice Connector::choose() {
@@ -95,7 +100,7 @@ std::optional<Result<ServerConnection>> Connector::wait_in_queue(int index) {
   if (index >= 0)
     wanted.push_back(upstream.endpoints[static_cast<size_t>(index)]);
   else
-    for (size_t i : upstream_->balancer.candidates(tried_)) wanted.push_back(upstream.endpoints[i]);
+    for (size_t i : upstream_->balancer.candidates(tried_, preferred_)) wanted.push_back(upstream.endpoints[i]);
   Loop& loop = upstream_->context.io->loop;
   if (!upstream.queue->join(loop, *this, std::move(wanted), upstream.queue_limits.size)) {
     error_ = Error{Kind::limit, Side::upstream, Retry::no, 0, "all servers are busy, and the queue is full", {}};
@@ -124,7 +129,7 @@ void Connector::on_queue_deadline() {
     return;
   }
   // Those it waits for may have gone down meanwhile.
-  const auto candidates = upstream_->balancer.candidates(tried_);
+  const auto candidates = upstream_->balancer.candidates(tried_, preferred_);
   const bool hopeful = queued_for_ < 0 ? !candidates.empty()
                                        : std::find(candidates.begin(), candidates.end(),
                                                    static_cast<size_t>(queued_for_)) != candidates.end();

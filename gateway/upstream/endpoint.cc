@@ -28,6 +28,15 @@ std::string without_service(std::string_view name) {
 
 }  // namespace
 
+const char* name_of(AdminState state) noexcept {
+  switch (state) {
+    case AdminState::enabled: return "enabled";
+    case AdminState::draining: return "draining";
+    case AdminState::disabled: return "disabled";
+  }
+  return "";
+}
+
 Endpoint::Endpoint(const config::Server& server, uint16_t default_port, config::Resolve resolve, int place)
     : text_(server.text),
       key_(place == kNoPlace ? server.text : server.text + "#" + std::to_string(place)),

@@ -16,6 +16,14 @@ namespace sallyport {
 
 class ServerQueue;
 
+// What the operator has said of a server.
+enum class AdminState : uint8_t {
+  enabled,
+  draining,  // no new clients, but those that stick to it
+  disabled,  // no clients; what is open goes on
+};
+const char* name_of(AdminState state) noexcept;
+
 class Endpoint {
  public:
   static constexpr int kNoPlace = -1;
@@ -25,6 +33,8 @@ class Endpoint {
   Endpoint(const config::Server& server, uint16_t default_port, config::Resolve resolve = config::Resolve::first,
            int place = kNoPlace);
 
+  // As the user named it; what was written, where it has no name of its own.
+  const std::string& name() const noexcept { return name_; }
   // For logs: as the user wrote it; of a place, with the address that it has at the moment.
   std::string label() const;
   // The same into a string that has room for it: for what is told of each request.
@@ -44,9 +54,19 @@ class Endpoint {
   // clients keep that wherever it stands.
   uint64_t hash() const noexcept { return hash_.load(std::memory_order_relaxed); }
 
-  uint32_t weight() const noexcept { return weight_.load(std::memory_order_relaxed); }
+  uint32_t weight() const noexcept {
+    const uint32_t told = told_weight_.load(std::memory_order_relaxed);
+    return told != kNotTold ? told : weight_.load(std::memory_order_relaxed);
+  }
   void set_weight(uint32_t weight) noexcept { weight_.store(weight, std::memory_order_relaxed); }
   uint32_t written_weight() const noexcept { return written_weight_; }
+  // The operator's weight goes before the written one, and before an SRV record's. Any thread.
+  static constexpr uint32_t kMostWeight = 256;
+  void tell_weight(uint32_t weight) noexcept { told_weight_.store(weight, std::memory_order_relaxed); }
+  void forget_told_weight() noexcept { told_weight_.store(kNotTold, std::memory_order_relaxed); }
+
+  AdminState admin() const noexcept { return admin_.load(std::memory_order_relaxed); }
+  void set_admin(AdminState state) noexcept { admin_.store(state, std::memory_order_relaxed); }
   // Only when no other is usable.
   bool backup() const noexcept { return backup_.load(std::memory_order_relaxed); }
   void set_backup(bool backup) noexcept { backup_.store(backup, std::memory_order_relaxed); }
@@ -101,7 +121,10 @@ class Endpoint {
   const uint16_t port_;
   const uint32_t written_weight_;
   const bool written_backup_;
+  static constexpr uint32_t kNotTold = UINT32_MAX;
   std::atomic<uint32_t> weight_;
+  std::atomic<uint32_t> told_weight_{kNotTold};
+  std::atomic<AdminState> admin_{AdminState::enabled};
   std::atomic<bool> backup_;
   const uint32_t max_connections_;
   const uint64_t identity_;

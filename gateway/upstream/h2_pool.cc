@@ -22,12 +22,14 @@ H2Connection& H2Pool::adopt(TransportPtr transport, std::string_view key, uint32
   connection->slot = std::move(slot);
   connections_.push_front(*connection);
   ++size_;
+  if (gauge_ != nullptr) gauge_->add();
   return *connection;
 }
 
 void H2Pool::drop(H2Connection& connection) {
   static_cast<ListHook<H2Connection>&>(connection).unlink();
   --size_;
+  if (gauge_ != nullptr) gauge_->subtract();
   if (connection.slot && holder_ != nullptr) holder_->idle.fetch_sub(1);
   connection.leave();
   connection.slot.release();

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/list.h"
+#include "metrics/counter.h"
 #include "net/loop.h"
 #include "upstream/h2_connection.h"
 #include "upstream/h2_dial.h"
@@ -43,6 +44,8 @@ class H2Pool {
   std::unique_ptr<H2Dial> begin_dial(std::string_view key, uint32_t generation);
 
   size_t size() const noexcept { return size_; }
+  // As Pool::count_in().
+  void count_in(Counter& gauge) noexcept { gauge_ = &gauge; }
 
  private:
   friend class H2Connection;
@@ -53,6 +56,7 @@ class H2Pool {
   List<H2Connection> connections_;
   List<H2Dial> dials_;
   size_t size_ = 0;
+  Counter* gauge_ = nullptr;
   bool only_http1_ = false;
 };
 

@@ -32,6 +32,7 @@ TransportPtr Pool::leave(Idle& idle, ServerSlot& slot) {
   idle.deadline.disarm();
   static_cast<ListHook<Deadline>&>(idle.deadline).unlink();
   --size_;
+  if (gauge_ != nullptr) gauge_->subtract();
   if (idle.slot && holder_ != nullptr) holder_->idle.fetch_sub(1);
   slot = std::move(idle.slot);
   idle.transport->set_handler(nullptr);
@@ -89,6 +90,7 @@ void Pool::give(TransportPtr transport, std::string_view key, uint32_t generatio
   idle->transport->set_handler(idle);
   idle_.push_front(*idle);
   ++size_;
+  if (gauge_ != nullptr) gauge_->add();
   loop_->arm(idle->deadline, kIdle);
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/list.h"
+#include "metrics/counter.h"
 #include "net/loop.h"
 #include "transport/transport.h"
 #include "upstream/server_queue.h"
@@ -33,6 +34,8 @@ class Pool {
   // The connection that was idle for longest. False: there is none.
   bool drop_oldest();
   size_t size() const noexcept { return size_; }
+  // A gauge of how many it holds; must outlive it. Before the first give().
+  void count_in(Counter& gauge) noexcept { gauge_ = &gauge; }
 
  private:
   struct Idle;
@@ -46,6 +49,7 @@ class Pool {
   List<Idle> idle_;
   std::vector<std::unique_ptr<Idle>> spare_;  // to be used again: a warm pool allocates nothing
   size_t size_ = 0;
+  Counter* gauge_ = nullptr;
 };
 
 }  // namespace sallyport

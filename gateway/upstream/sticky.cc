@@ -103,6 +103,19 @@ void StickyTable::clear() {
     std::lock_guard lock(shard.mutex);
     shard.clients.clear();
   }
+  uses_.fetch_add(1, std::memory_order_relaxed);
+}
+
+bool StickyTable::remove(const Address& address) {
+  const std::string key = key_of(address);
+  if (key.empty()) return false;
+  Shard& shard = shard_of(key);
+  std::lock_guard lock(shard.mutex);
+  const auto found = shard.clients.find(key);
+  if (found == shard.clients.end()) return false;
+  forget(shard, *found->second);
+  uses_.fetch_add(1, std::memory_order_relaxed);
+  return true;
 }
 
 std::vector<StickyTable::Entry> StickyTable::entries(uint64_t now_ms) const {

@@ -29,9 +29,11 @@ class StickyTable {
   uint64_t find(const Address& client, uint64_t now_ms);
   void store(const Address& client, uint64_t server, uint64_t now_ms);
   size_t size() const;
-  // Moves with every find() that finds, and every store().
+  // Moves with every find() that finds, and with every change.
   uint64_t uses() const noexcept { return uses_.load(std::memory_order_relaxed); }
   void clear();
+  // False: it was not there.
+  bool remove(const Address& client);
 
   struct Entry {
     std::string client;  // 4 or 16 bytes, host bits off

@@ -25,6 +25,7 @@ void WorkerUpstream::give(TransportPtr transport, ServerSlot slot, std::string_v
                           uint32_t generation) {
   const bool limited = static_cast<bool>(slot);
   if (limited && upstream.queue && upstream.queue->hand_over(context.io->loop, slot, transport, key, generation)) return;
+  pools[endpoint]->count_in(upstream.endpoints[endpoint]->stats.of(context.worker).idle);
   pools[endpoint]->give(std::move(transport), key, generation, std::move(slot));
   // Somebody may have begun to wait between the look and the pool.
   if (limited && upstream.queue && upstream.queue->waiting() != 0) yield_idle();

@@ -24,6 +24,7 @@ struct UpstreamContextOfWorker {
   // Called when a connect failed: the resolver looks the name up again. Any cost is the control thread's.
   std::function<void(Endpoint&)> connect_failed;
   size_t soft_limit = 256;  // of HTTP/1.1 connections to one server, see Gate
+  unsigned worker = 0;      // its number, for what is counted by worker
 };
 
 struct WorkerUpstream final : private IdleHolder {

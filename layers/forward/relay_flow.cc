@@ -18,8 +18,11 @@ RelayFlow::RelayFlow(Client& client, const Service& service, const ClientHello* 
 
 void RelayFlow::start() {
   client_.transport->set_handler(this);
+  ServiceCounters& counters = service_->stats->of(client_.worker->number);
+  counters.connections.add();
+  counters.open.add();
   if (!admits(service_->config.access, client_.peer)) {
-    client_.worker->counters.reject(Rejection::access);
+    client_.reject(Rejection::access);
     finish(End::denied);
     return;
   }
@@ -36,7 +39,7 @@ void RelayFlow::on_connected(Result<ServerConnection> connection) {
     const Error& error = connection.error();
     // Nothing was forwarded: the client sees what it would have seen from a server that is not there.
     client_.transport->reset_on_close();
-    if (error.kind == Kind::limit) client_.worker->counters.reject(Rejection::busy);
+    if (error.kind == Kind::limit) client_.reject(Rejection::busy);
     End end = error.kind == Kind::unavailable ? End::no_server
               : error.kind == Kind::limit     ? End::limit
               : error.kind == Kind::timeout   ? End::server_timeout
@@ -46,6 +49,7 @@ void RelayFlow::on_connected(Result<ServerConnection> connection) {
     return;
   }
   std::string().swap(proxy_header_);
+  service_->stats->of(client_.worker->number).connect.observe_us(connection->connect_us);
   tunnel_ = std::make_unique<Tunnel>(client_, std::move(*connection), service_->config.timeouts.tunnel,
                                      static_cast<Tunnel::Owner&>(*this));
   connector_.reset();
@@ -57,7 +61,24 @@ void RelayFlow::on_io() {
   if (client_.transport->broken()) finish(End::client_cut);
 }
 
-void RelayFlow::abort() { finish(End::drain); }
+void RelayFlow::abort(End why) {
+  if (why == End::killed) {
+    client_.transport->reset_on_close();
+    if (tunnel_) tunnel_->server().transport->reset_on_close();
+  }
+  finish(why);
+}
+
+void RelayFlow::describe(SessionInfo& info) const {
+  using config::Mode;
+  const Mode mode = service_->config.mode;
+  info.protocol = mode == Mode::passthrough ? "tls" : mode == Mode::ssh ? "ssh" : "tcp";
+  info.service = service_.get();
+  info.state = tunnel_ ? "open" : "opening";
+  if (!tunnel_) return;
+  info.endpoint = tunnel_->server().load.endpoint();
+  info.active_ms = tunnel_->last_moved_ms();
+}
 
 void RelayFlow::server_down(const Endpoint& endpoint) {
   if (!tunnel_ || tunnel_->server().load.endpoint() != &endpoint) return;
@@ -70,8 +91,31 @@ void RelayFlow::end_what_is_gone(uint64_t since_ms) {
   if (service_.gone(server, client_.worker->io.loop.now(), since_ms)) finish(End::drain);
 }
 
+void RelayFlow::on_tunnel_moved() {
+  counted_.count(client_, service_.get(), tunnel_->server().load.endpoint(), tunnel_->from_client(), tunnel_->from_server());
+}
+
+void RelayFlow::count_end(End end, uint64_t total_us) {
+  ServiceCounters& counters = service_->stats->of(client_.worker->number);
+  counters.open.subtract();
+  counters.total.observe_us(total_us);
+  if (!tunnel_) {
+    const bool nobody_took_it = end == End::no_server || end == End::limit || end == End::server_timeout ||
+                                end == End::server_error || end == End::server_refused;
+    if (nobody_took_it) counters.errors.add();
+    return;
+  }
+  on_tunnel_moved();
+  if (tunnel_->first_byte_us() < 0) return;
+  const auto first_byte = static_cast<uint64_t>(tunnel_->first_byte_us());
+  counters.first_byte.observe_us(first_byte);
+  tunnel_->server().load.endpoint()->stats.of(client_.worker->number).first_byte.observe_us(first_byte);
+}
+
 void RelayFlow::finish(End end, std::string_view reason) {
   if (connector_) connector_->cancel();  // what else is due in this turn must find nothing to do
+  const uint64_t total_us = Loop::precise_now() - client_.accepted_us;
+  count_end(end, total_us);
   std::string server_label;
   AccessRecord record;
   record.client = client_.peer;
@@ -82,7 +126,7 @@ void RelayFlow::finish(End end, std::string_view reason) {
   record.end = end;
   record.reason = reason;
   record.handshake_ms = client_.handshake_ms;
-  record.total_ms = static_cast<int64_t>((Loop::precise_now() - client_.accepted_us) / 1000);
+  record.total_ms = static_cast<int64_t>(total_us / 1000);
   if (tunnel_) {
     const ServerConnection& server = tunnel_->server();
     server.load.endpoint()->write_label(server_label);
@@ -91,8 +135,6 @@ void RelayFlow::finish(End end, std::string_view reason) {
     record.first_byte_ms = tunnel_->first_byte_ms();
     record.bytes_in = tunnel_->from_client();
     record.bytes_out = tunnel_->from_server();
-    client_.worker->counters.bytes_in.add(record.bytes_in);
-    client_.worker->counters.bytes_out.add(record.bytes_out);
   }
   client_.worker->access_log.write(record);
   if (tunnel_) tunnel_->close();

@@ -3,6 +3,7 @@
 #pragma once
 #include <memory>
 
+#include "layers/counting.h"
 #include "layers/forward/tunnel.h"
 #include "layers/layer.h"
 #include "layers/service.h"
@@ -16,7 +17,8 @@ class RelayFlow final : public Flow, private Connector::Owner, private Tunnel::O
 
   void start() override;
   void drain() override {}  // a relay cannot tell a good moment to end: it runs until the drain time is over
-  void abort() override;
+  void abort(End why) override;
+  void describe(SessionInfo& info) const override;
   void server_down(const Endpoint& endpoint) override;
   void on_io() override;
   bool may_follow() const noexcept override { return true; }
@@ -25,12 +27,15 @@ class RelayFlow final : public Flow, private Connector::Owner, private Tunnel::O
  private:
   void on_connected(Result<ServerConnection> connection) override;
   void on_tunnel_over(End end, std::string_view reason) override { finish(end, reason); }
+  void on_tunnel_moved() override;
   void finish(End end, std::string_view reason = {});
+  void count_end(End end, uint64_t total_us);
 
   ServiceUse service_;
   std::string proxy_header_;
   std::unique_ptr<Connector> connector_;  // until it has connected: a tunnel that lives for days needs none
   std::unique_ptr<Tunnel> tunnel_;  // once connected; it takes the client's events then
+  CountedBytes counted_;
 };
 
 }  // namespace sallyport

@@ -20,7 +20,8 @@ void Tunnel::start() {
 
 void Tunnel::close() {
   deadline_.disarm();
-  unlink();
+  static_cast<ListHook<Runnable>&>(*this).unlink();
+  static_cast<ListHook<Mover>&>(*this).unlink();
   look_.unlink();
   relay_.reset();
   server_.transport.reset();
@@ -32,8 +33,9 @@ void Tunnel::pump() {
   if (moved != moved_) {
     moved_ = moved;
     last_moved_ms_ = client_.worker->io.loop.now();
-    if (first_byte_ms_ < 0 && relay_->from_server() > 0)
-      first_byte_ms_ = static_cast<int64_t>((Loop::precise_now() - client_.accepted_us) / 1000);
+    if (first_byte_us_ < 0 && relay_->from_server() > 0)
+      first_byte_us_ = static_cast<int64_t>(Loop::precise_now() - client_.accepted_us);
+    client_.worker->tally.moved(*this);
   }
   if (relay_->patient()) client_.worker->io.loop.run_shortly(look_);
   switch (state) {

@@ -11,13 +11,15 @@
 
 namespace sallyport {
 
-class Tunnel final : public IoHandler, private Deadline::Owner, private Runnable {
+class Tunnel final : public IoHandler, private Deadline::Owner, private Runnable, private Tally::Mover {
  public:
   class Owner {
    public:
     // Once, last: the sides have been told (a reset for a reset). The server's connection is still open; ending the
     // client's session ends it too.
     virtual void on_tunnel_over(End end, std::string_view reason) = 0;
+    // Bytes have moved: to be counted, and nothing else.
+    virtual void on_tunnel_moved() = 0;
 
    protected:
     ~Owner() = default;
@@ -36,13 +38,17 @@ class Tunnel final : public IoHandler, private Deadline::Owner, private Runnable
   uint64_t from_client() const noexcept { return relay_->from_client(); }
   uint64_t from_server() const noexcept { return relay_->from_server(); }
   // From the accept to the server's first byte; -1: none came.
-  int64_t first_byte_ms() const noexcept { return first_byte_ms_; }
+  int64_t first_byte_us() const noexcept { return first_byte_us_; }
+  int64_t first_byte_ms() const noexcept { return first_byte_us_ < 0 ? -1 : first_byte_us_ / 1000; }
   const ServerConnection& server() const noexcept { return server_; }
+  // Of the loop's clock: when bytes moved last.
+  uint64_t last_moved_ms() const noexcept { return last_moved_ms_; }
 
  private:
   void on_io() override { pump(); }
   void on_run() override { pump(); }
   void on_deadline(Deadline& which) override;
+  void count_moved() override { owner_.on_tunnel_moved(); }
   void pump();
   void look();
 
@@ -61,7 +67,7 @@ class Tunnel final : public IoHandler, private Deadline::Owner, private Runnable
   config::Milliseconds idle_;
   uint64_t moved_ = 0;
   uint64_t last_moved_ms_ = 0;
-  int64_t first_byte_ms_ = -1;
+  int64_t first_byte_us_ = -1;
 };
 
 }  // namespace sallyport

@@ -17,7 +17,7 @@ std::string_view key_of(const Service& service, const ServerConnection& connecti
 }
 
 const http::Reply* refuse(Client& client, Exchange& exchange, int status, Rejection why, End end, std::string_view reason) {
-  client.worker->counters.reject(why);
+  client.reject(why);
   exchange.end = end;
   exchange.reason = reason;
   client.worker->answer = http::error_reply(status);
@@ -47,7 +47,7 @@ const http::Reply* dispatch(Client& client, Exchange& exchange, std::string_view
   const ListenerRules& rules = *client.listener;
   exchange.host = request.authority;
   exchange.path = request.target;
-  client.worker->counters.requests.add();
+  client.count_request();
   if (rules.trusted_proxies != nullptr && !rules.trusted_proxies->empty())
     exchange.client_address = http::client_address(request.fields, client.peer, *rules.trusted_proxies);
 
@@ -55,6 +55,7 @@ const http::Reply* dispatch(Client& client, Exchange& exchange, std::string_view
   Route route = client.tls ? route_tls(rules, request.host, path, client_rule) : route_plain(rules, request.host, path);
   if (route.service != nullptr) {
     exchange.service = client.use(*route.service);
+    route.service->stats->of(client.worker->number).open.add();
     if (!admits(route.service->config.access, exchange.client_address))
       return refuse(client, exchange, 403, Rejection::access, End::denied, "access");
   }

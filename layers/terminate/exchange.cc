@@ -1,6 +1,7 @@
 #include "layers/terminate/exchange.h"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "base/text.h"
@@ -94,7 +95,7 @@ void Exchange::on_connected(Result<ServerConnection> connection) {
     const Error& error = connection.error();
     switch (error.kind) {
       case Kind::limit:
-        client_->worker->counters.reject(Rejection::busy);
+        client_->reject(Rejection::busy);
         fail(End::limit, 503, error.text());
         break;
       case Kind::unavailable: fail(End::no_server, 503, error.text()); break;
@@ -113,6 +114,9 @@ void Exchange::start_request(ServerConnection connection) {
   connect_ms_ = connection.connect_ms;
   connection.load.endpoint()->write_label(server_label_);
   endpoint_ = connection.endpoint;
+  if (!connection.reused) service->stats->of(client_->worker->number).connect.observe_us(connection.connect_us);
+  server()->stats.of(client_->worker->number).requests.add();
+  asked_ = true;
   if (connection.h2 != nullptr) {
     h2_leg_.attach(std::move(connection), response, response_trailers, client_->worker->io.loop.now());
     leg_ = &h2_leg_;
@@ -197,6 +201,7 @@ void Exchange::note_progress() {
   uint64_t now = leg_->progress();
   if (now == progress_) return;
   progress_ = now;
+  client_->worker->tally.moved(*this);
   arm(head_received_ ? service->config.timeouts.tunnel : answer_time());
 }
 
@@ -228,7 +233,7 @@ void Exchange::leg_event() { side_->on_exchange(); }
 bool Exchange::leg_may_read() const { return side_->may_receive(); }
 
 void Exchange::leg_head(bool interim) {
-  if (first_byte_ms < 0) first_byte_ms = static_cast<int64_t>((Loop::precise_now() - started_us) / 1000);
+  note_first_byte();
   if (!interim) {
     Endpoint& endpoint = *upstream_->upstream.endpoints[endpoint_];
     if (response.status >= 500)
@@ -237,6 +242,7 @@ void Exchange::leg_head(bool interim) {
       endpoint.health.traffic_passed();
     if (retry_on_status()) {
       if (endpoint_ < 64) refused_ |= Tried{1} << endpoint_;
+      count_answer(response.status / 100);
       let_go();
       client_->worker->io.loop.run_soon(*this);  // the leg that is speaking must have returned before it is used again
       return;
@@ -259,13 +265,16 @@ void Exchange::leg_body(Bytes piece) {
 }
 
 void Exchange::leg_ended() {
+  count_answer(response.status / 100);
   over_ = true;
   deadline_.disarm();
   side_->on_response_end(*this);
 }
 
 void Exchange::leg_upgraded(Bytes rest) {
-  first_byte_ms = static_cast<int64_t>((Loop::precise_now() - started_us) / 1000);
+  note_first_byte();
+  count_answer(response.status / 100);
+  service->stats->of(client_->worker->number).connections.add();
   head_received_ = upgraded_ = true;
   side_->on_upgraded(*this, rest);
   if (over_ || leg_ == nullptr) return;
@@ -276,10 +285,34 @@ void Exchange::leg_upgraded(Bytes rest) {
 void Exchange::leg_half_closed() { side_->on_half_closed(*this); }
 
 ServerConnection Exchange::take_connection() noexcept {
+  static_cast<ListHook<Mover>&>(*this).unlink();  // the tunnel is from now on
   over_ = true;
   deadline_.disarm();
   leg_ = nullptr;
   return h1_leg_.detach();
+}
+
+void Exchange::note_first_byte() {
+  if (first_byte_ms >= 0) return;
+  const uint64_t took_us = Loop::precise_now() - started_us;
+  first_byte_ms = static_cast<int64_t>(took_us / 1000);
+  const unsigned worker = client_->worker->number;
+  service->stats->of(worker).first_byte.observe_us(took_us);
+  server()->stats.of(worker).first_byte.observe_us(took_us);
+}
+
+void Exchange::count_answer(int status_class) {
+  if (!std::exchange(asked_, false)) return;
+  server()->stats.of(client_->worker->number).responses[status_class >= 1 && status_class <= 5 ? status_class : 0].add();
+}
+
+const Endpoint* Exchange::server() const noexcept {
+  return connect_ms_ < 0 ? nullptr : upstream_->upstream.endpoints[endpoint_].get();
+}
+
+void Exchange::count_bytes(const Client& client, uint64_t tunnel_in, uint64_t tunnel_out) {
+  const Service* of = service ? std::to_address(service) : nullptr;
+  counted_.count(client, of, server(), bytes_in + tunnel_in, bytes_out + tunnel_out);
 }
 
 bool Exchange::may_repeat() const noexcept {
@@ -295,6 +328,7 @@ bool Exchange::retry_on_status() const {
 
 // The server's side as if nothing had been asked yet, with the body where it was before.
 void Exchange::let_go() {
+  asked_ = false;
   deadline_.disarm();
   if (leg_ == &h1_leg_) h1_leg_.close();
   h2_leg_.abandon();
@@ -307,6 +341,7 @@ void Exchange::let_go() {
     held_ = std::move(replay_);
   }
   client_->worker->counters.retries.add();
+  service->stats->of(client_->worker->number).retries.add();
 }
 
 bool Exchange::may_retry(const Error& error) const noexcept {
@@ -324,6 +359,7 @@ bool Exchange::may_retry(const Error& error) const noexcept {
 }
 
 void Exchange::leg_failed(const Error& error) {
+  if (error.retry != Retry::if_reused) count_answer(0);
   server_code_ = leg_ == &h2_leg_ ? h2_leg_.code() : http::H2Code::no_error;
   if (error.retry != Retry::if_reused)  // one that it closed while idle tells nothing
     note_trouble(upstream_->upstream, *upstream_->upstream.endpoints[endpoint_], client_->worker->io.loop.now(),
@@ -350,6 +386,7 @@ void Exchange::leg_failed(const Error& error) {
 }
 
 void Exchange::fail(End how, int status_to_send, std::string why) {
+  count_answer(0);
   cancel();
   end = how;
   reason = std::move(why);
@@ -368,9 +405,12 @@ bool Exchange::gone(uint64_t now_ms, uint64_t since_ms) const noexcept {
 }
 
 void Exchange::cancel() {
+  if (head_received_) count_answer(response.status / 100);  // the client had enough of it
+  asked_ = false;
   over_ = true;
   deadline_.disarm();
   static_cast<ListHook<Runnable>&>(*this).unlink();
+  static_cast<ListHook<Mover>&>(*this).unlink();
   connector_.cancel();
   if (leg_ != nullptr) leg_->abandon();
   leg_ = nullptr;
@@ -417,6 +457,7 @@ void Exchange::reset() {
   server_label_.clear();
   status = 0;
   bytes_in = bytes_out = started_us = progress_ = 0;
+  counted_.reset();
   first_byte_ms = connect_ms_ = -1;
   end = End::ok;
   client_ = nullptr;

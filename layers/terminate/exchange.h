@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "http/message.h"
+#include "layers/counting.h"
 #include "layers/layer.h"
 #include "layers/service.h"
 #include "layers/terminate/h1_leg.h"
@@ -15,7 +16,11 @@
 
 namespace sallyport {
 
-class Exchange final : private Connector::Owner, private Leg::Owner, private Deadline::Owner, private Runnable {
+class Exchange final : private Connector::Owner,
+                       private Leg::Owner,
+                       private Deadline::Owner,
+                       private Runnable,
+                       private Tally::Mover {
  public:
   // The client's side. on_* tell what is new; none of them may destroy the exchange, only note it: on_exchange comes
   // when the client's flow should pump.
@@ -94,6 +99,8 @@ class Exchange final : private Connector::Owner, private Leg::Owner, private Dea
   http::H2Code server_code() const noexcept { return server_code_; }
   int64_t connect_ms() const noexcept { return connect_ms_; }
   const std::string& server_label() const noexcept { return server_label_; }
+  // Counts the bytes that are not in the counters yet; tunnel_*: of what has taken the connection, besides bytes_*.
+  void count_bytes(const Client& client, uint64_t tunnel_in = 0, uint64_t tunnel_out = 0);
   void reset();
 
  private:
@@ -108,6 +115,7 @@ class Exchange final : private Connector::Owner, private Leg::Owner, private Dea
   bool leg_may_read() const override;
   void on_deadline(Deadline& which) override;
   void on_run() override { connect(true); }
+  void count_moved() override { count_bytes(*client_); }
 
   bool speaks_for_one_client() const noexcept;
   void connect(bool only_fresh);
@@ -120,6 +128,10 @@ class Exchange final : private Connector::Owner, private Leg::Owner, private Dea
   bool may_repeat() const noexcept;
   bool retry_on_status() const;
   void let_go();
+  void note_first_byte();
+  // The server that was asked has answered with this class of status, or, 0, has not.
+  void count_answer(int status_class);
+  const Endpoint* server() const noexcept;
   config::Milliseconds answer_time() const noexcept;
   void fail(End how, int status_to_send, std::string why);
   void arm(config::Milliseconds after);
@@ -141,6 +153,7 @@ class Exchange final : private Connector::Owner, private Leg::Owner, private Dea
   ServerConnection pinned_;
   std::string server_label_;
   uint64_t progress_ = 0;  // the leg's, when the deadline was armed
+  CountedBytes counted_;
   http::H2Code server_code_ = http::H2Code::no_error;
   int64_t connect_ms_ = -1;
   size_t endpoint_ = 0;  // of the server that was asked last
@@ -155,6 +168,7 @@ class Exchange final : private Connector::Owner, private Leg::Owner, private Dea
   bool replayable_body_ = true;  // what was sent of the body is in replay_, all of it
   bool only_http1_ = false;      // the server wants this request over HTTP/1.1
   bool over_ = false;            // ended, failed or taken: nothing more is said to the client's side
+  bool asked_ = false;           // a server, and what came of it has not been counted
   bool pin_ = false;
   bool ntlm_ = false;
 };

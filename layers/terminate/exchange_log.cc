@@ -3,13 +3,30 @@
 #include "layers/rules.h"
 
 namespace sallyport {
+namespace {
 
-void log_exchange(const Client& client, const Exchange& exchange) {
+void count_end(const Client& client, Exchange& exchange, uint64_t total_us) {
   WorkerContext& worker = *client.worker;
-  worker.counters.bytes_in.add(exchange.bytes_in);
-  worker.counters.bytes_out.add(exchange.bytes_out);
-  if (exchange.status >= 100 && exchange.status < 600)
-    worker.counters.status[static_cast<size_t>(exchange.status / 100)].add();
+  exchange.count_bytes(client);
+  const auto status = static_cast<size_t>(exchange.status >= 100 && exchange.status < 600 ? exchange.status / 100 : 0);
+  if (status != 0) {
+    worker.counters.status[status].add();
+    client.listener_counters().responses[status].add();
+  }
+  if (!exchange.service) return;
+  ServiceCounters& service = exchange.service->stats->of(worker.number);
+  service.open.subtract();
+  service.requests[static_cast<size_t>(method_class(exchange.request.method))][status].add();
+  if (status == 5) service.errors.add();
+  service.total.observe_us(total_us);
+}
+
+}  // namespace
+
+void log_exchange(const Client& client, Exchange& exchange) {
+  WorkerContext& worker = *client.worker;
+  const uint64_t total_us = Loop::precise_now() - exchange.started_us;
+  count_end(client, exchange, total_us);
   if (!worker.access_log.enabled()) return;
   AccessRecord record;
   record.client = exchange.client_address;
@@ -29,7 +46,7 @@ void log_exchange(const Client& client, const Exchange& exchange) {
   record.handshake_ms = client.handshake_ms;
   record.connect_ms = exchange.connect_ms();
   record.first_byte_ms = exchange.first_byte_ms;
-  record.total_ms = static_cast<int64_t>((Loop::precise_now() - exchange.started_us) / 1000);
+  record.total_ms = static_cast<int64_t>(total_us / 1000);
   record.end = exchange.end;
   record.reason = exchange.reason;
   worker.access_log.write(record);

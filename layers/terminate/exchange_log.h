@@ -5,6 +5,6 @@
 namespace sallyport {
 
 // Once per exchange, when it is over.
-void log_exchange(const Client& client, const Exchange& exchange);
+void log_exchange(const Client& client, Exchange& exchange);
 
 }  // namespace sallyport

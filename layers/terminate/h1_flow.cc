@@ -40,6 +40,7 @@ bool H1Flow::may_receive() const { return !client_.transport->congested() && !cl
 void H1Flow::pump() {
   if (pumping_ || ended_) return;
   pumping_ = true;
+  active_ms_ = client_.worker->io.loop.now();
   bool again = false;
   int round = 0;
   while (!ended_ && step(again))
@@ -211,7 +212,7 @@ void H1Flow::process(Bytes input) {
         return;
       case http::H1Event::error: {
         const http::H1Failure& failure = reader_.failure();
-        client_.worker->counters.reject(Rejection::bad_request);
+        client_.reject(Rejection::bad_request);
         keep_input({});
         if (response_over_) {
           close_after_ = true;  // answered already: what is wrong with the rest only ends the connection
@@ -234,6 +235,7 @@ void H1Flow::process(Bytes input) {
 }
 
 void H1Flow::on_head() {
+  ++requests_;
   const http::Reply* answer = dispatch(client_, *exchange_, client_rule_);
   if (exchange_->service && exchange_->service.get() != last_service_.get()) last_service_ = exchange_->service;
   if (answer) {
@@ -420,13 +422,33 @@ void H1Flow::drain() {
   close_when_sent(input_.empty());
 }
 
-void H1Flow::abort() {
+void H1Flow::abort(End why) {
   if (ended_) return;
   if (tunnel_) {
-    on_tunnel_over(End::drain, {});
+    if (why == End::killed) {
+      client_.transport->reset_on_close();
+      tunnel_->server().transport->reset_on_close();
+    }
+    on_tunnel_over(why, {});
   } else {
-    cut(End::drain, {});
+    cut(why, {});
   }
+}
+
+void H1Flow::describe(SessionInfo& info) const {
+  info.protocol = "h1";
+  info.service = last_service_.get();
+  info.requests = requests_;
+  info.active_ms = active_ms_;
+  info.state = closing_ ? "closing" : exchange_ ? "open" : "idle";
+  if (exchange_) {
+    info.host = exchange_->host;
+    info.path = exchange_->path;
+    info.server = exchange_->server_label();
+  }
+  if (!tunnel_) return;
+  info.endpoint = tunnel_->server().load.endpoint();
+  info.active_ms = tunnel_->last_moved_ms();
 }
 
 void H1Flow::server_down(const Endpoint& endpoint) {
@@ -447,7 +469,7 @@ void H1Flow::followed() {
 
 void H1Flow::end_what_is_gone(uint64_t since_ms) {
   if (ended_ || !exchange_ || !exchange_->gone(client_.worker->io.loop.now(), since_ms)) return;
-  abort();
+  abort(End::drain);
 }
 
 // One deadline, for whatever the client is waited for at the moment. It is set anew when that changes or the client
@@ -485,13 +507,13 @@ void H1Flow::on_deadline(Deadline&) {
     case kFirstRequest:
     case kKeepAlive: close_when_sent(input_.empty()); return;
     case kHead:
-      client_.worker->counters.reject(Rejection::timeout);
+      client_.reject(Rejection::timeout);
       close_after_ = true;
       refuse(408, End::client_timeout, "request head");
       pump();
       return;
     case kClient:
-      client_.worker->counters.reject(Rejection::timeout);
+      client_.reject(Rejection::timeout);
       if (closing_ || !exchange_ || head_sent_) {
         cut(End::client_timeout, "no progress");
         return;

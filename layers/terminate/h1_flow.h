@@ -26,7 +26,8 @@ class H1Flow final : public Flow,
 
   void start() override;
   void drain() override;
-  void abort() override;
+  void abort(End why) override;
+  void describe(SessionInfo& info) const override;
   void server_down(const Endpoint& endpoint) override;
   bool may_follow() const noexcept override { return true; }
   void followed() override;
@@ -64,6 +65,9 @@ class H1Flow final : public Flow,
   void cut(End end, std::string_view reason);  // the client is owed a reset
   void client_gone(End end, std::string_view reason);
   void on_tunnel_over(End end, std::string_view reason) override;
+  void on_tunnel_moved() override {
+    exchange_->count_bytes(client_, tunnel_->from_client(), tunnel_->from_server());
+  }
   void close_exchange(End end, std::string_view reason);
   void rearm();
   const config::Timeouts& timeouts() const noexcept;
@@ -77,6 +81,8 @@ class H1Flow final : public Flow,
   Deadline deadline_;
   ServiceUse last_service_;
   uint64_t client_progress_ = 0;
+  uint64_t active_ms_ = 0;    // of the loop's clock
+  uint32_t requests_ = 0;
   bool input_incomplete_ = false;  // what input_ holds needs more bytes to make sense
   bool request_done_ = false;      // the current request has been read whole
   bool head_sent_ = false;         // of the current response

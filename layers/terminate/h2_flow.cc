@@ -79,6 +79,7 @@ void H2Flow::remove(H2ClientStream& stream) {
 void H2Flow::pump() {
   if (pumping_ || ended_) return;
   pumping_ = true;
+  active_ms_ = client_.worker->io.loop.now();
   bool again = false;
   int round = 0;
   while (!ended_ && step(again))
@@ -103,7 +104,7 @@ bool H2Flow::step(bool& again) {
     End how = timed_out_                                                   ? End::client_timeout
               : session_.failure_code() == http::H2Code::enhance_your_calm ? End::limit
                                                                            : End::bad_request;
-    client_.worker->counters.reject(timed_out_          ? Rejection::timeout
+    client_.reject(timed_out_          ? Rejection::timeout
                                     : how == End::limit ? Rejection::flood
                                                         : Rejection::bad_request);
     log_turned_away(client_, how, session_.failure());
@@ -202,10 +203,25 @@ void H2Flow::drain() {
   pump();
 }
 
-void H2Flow::abort() {
+void H2Flow::abort(End why) {
   if (ended_) return;
   client_.transport->reset_on_close();
-  gone(End::drain, {});
+  gone(why, {});
+}
+
+void H2Flow::describe(SessionInfo& info) const {
+  info.protocol = "h2";
+  info.service = last_service_.get();
+  info.requests = heads_;
+  info.active_ms = active_ms_;
+  const H2ClientStream* told = nullptr;
+  for (H2ClientStream* stream = streams_.front(); stream != nullptr; stream = streams_.next(*stream)) {
+    ++info.streams;
+    const bool fits = stream->service() && stream->service()->config.name == info.wanted_service;
+    if (info.wanted_service.empty() || fits || told == nullptr) told = stream;
+  }
+  info.state = told != nullptr ? "open" : draining_ ? "closing" : "idle";
+  if (told != nullptr) told->describe(info);
 }
 
 void H2Flow::server_down(const Endpoint& endpoint) {
@@ -271,7 +287,7 @@ void H2Flow::on_deadline(Deadline&) {
       session_.fail(http::H2Code::enhance_your_calm, "request head timed out");
       break;
     case kClient:
-      client_.worker->counters.reject(Rejection::timeout);
+      client_.reject(Rejection::timeout);
       client_.transport->reset_on_close();
       gone(End::client_timeout, "no progress");
       return;

@@ -22,7 +22,8 @@ class H2Flow final : public Flow, private http::H2Session::Owner, private Deadli
 
   void start() override;
   void drain() override;
-  void abort() override;
+  void abort(End why) override;
+  void describe(SessionInfo& info) const override;
   void server_down(const Endpoint& endpoint) override;
   bool may_follow() const noexcept override { return true; }
   void followed() override;
@@ -68,13 +69,14 @@ class H2Flow final : public Flow, private http::H2Session::Owner, private Deadli
   std::string client_rule_;
   http::H2Session session_;
   PinnedConnections pinned_;
-  List<H2ClientStream, AllStreams> streams_;
+  mutable List<H2ClientStream, AllStreams> streams_;  // walked by describe()
   List<H2ClientStream, ReadyStreams> ready_;
   Deadline deadline_;
   GatheredWrites* gather_ = nullptr;
   ServiceUse last_service_;
   uint64_t client_progress_ = 0;
   uint64_t heads_ = 0;     // begun so far
+  uint64_t active_ms_ = 0;  // of the loop's clock
   size_t incomplete_ = 0;  // streams whose head has not arrived whole
   uint8_t waiting_for_ = 0;
   bool answered_ = false;   // a request has been begun before

@@ -45,8 +45,8 @@ void H2ClientStream::on_head(bool too_large) {
   if (too_large) {
     exchange_->host = exchange_->request.authority;
     exchange_->path = exchange_->request.target;
-    flow_.client().worker->counters.requests.add();
-    flow_.client().worker->counters.reject(Rejection::bad_request);
+    flow_.client().count_request();
+    flow_.client().reject(Rejection::bad_request);
     refuse(431, End::bad_request, "header list too large");
   } else {
     begin();
@@ -73,8 +73,8 @@ void H2ClientStream::begin() {
   grpc_ = is_grpc(head.fields);
   if (!tunnel_ && head.method == "CONNECT") {
     exchange_->host = head.authority;
-    flow_.client().worker->counters.requests.add();
-    flow_.client().worker->counters.reject(Rejection::bad_request);
+    flow_.client().count_request();
+    flow_.client().reject(Rejection::bad_request);
     refuse(405, End::bad_request, "CONNECT");
     return;
   }
@@ -108,6 +108,13 @@ void H2ClientStream::on_end() {
 void H2ClientStream::on_sent() {
   note_progress();
   if (response_over_ || (exchange_->begun() && exchange_->can_progress() && may_receive())) flow_.ready(*this);
+}
+
+void H2ClientStream::describe(SessionInfo& info) const {
+  if (exchange_->service) info.service = exchange_->service.get();
+  info.host = exchange_->host;
+  info.path = exchange_->path;
+  info.server = exchange_->server_label();
 }
 
 bool H2ClientStream::pump() {
@@ -283,7 +290,7 @@ void H2ClientStream::on_closed(http::H2Code code) {
     return;
   }
   if (!head_complete_) {
-    if (!end_noted_) flow_.client().worker->counters.reject(Rejection::bad_request);
+    if (!end_noted_) flow_.client().reject(Rejection::bad_request);
     note_end(End::bad_request, "malformed request");
   } else if (!complete) {
     bool left = code == http::H2Code::no_error || code == http::H2Code::cancel;
@@ -330,7 +337,7 @@ void H2ClientStream::on_deadline(Deadline&) {
     loop.arm(deadline_, waiting ? std::min(left, look_again()) : look_again());
     return;
   }
-  flow_.client().worker->counters.reject(Rejection::timeout);
+  flow_.client().reject(Rejection::timeout);
   if (wait == Wait::body && !head_sent_) {
     exchange_->cancel();
     refuse(408, End::client_timeout, "request body");

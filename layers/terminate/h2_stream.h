@@ -37,6 +37,7 @@ class H2ClientStream final : public http::H2Stream,
   void server_down(const Endpoint& endpoint) { exchange_->server_down(endpoint); }
   void end_if_gone(uint64_t now_ms, uint64_t since_ms);
   bool has_head() const noexcept { return head_complete_; }
+  void describe(SessionInfo& info) const;
 
  private:
   enum class Wait : uint8_t { none, body, write };

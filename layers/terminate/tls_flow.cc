@@ -15,7 +15,7 @@ TlsFlow::TlsFlow(Client& client, const ClientHello& hello, SSL_CTX& context, con
 void TlsFlow::start() {
   client_.transport->set_handler(this);
   if (auto started = client_.transport->accept_tls(*context_, client_.sni); !started) {
-    fail(End::internal, started.error().text());
+    fail(HandshakeFailure::other, End::internal, started.error().text());
     return;
   }
   const config::Timeouts& timeouts =
@@ -33,7 +33,9 @@ void TlsFlow::advance() {
     case Transport::Handshake::again: return;
     case Transport::Handshake::failed: {
       const Error& error = client_.transport->error();
-      fail(error.kind == Kind::cut || error.kind == Kind::io ? End::client_cut : End::tls_error, error.text());
+      const std::string_view word = client_.transport->tls_failure();
+      const bool cut = error.kind == Kind::cut || error.kind == Kind::io;
+      fail(cut ? HandshakeFailure::cut : handshake_failure_of(word), cut ? End::client_cut : End::tls_error, error.text());
       return;
     }
     case Transport::Handshake::done: break;
@@ -43,7 +45,12 @@ void TlsFlow::advance() {
   client_.handshake_ms = static_cast<int64_t>((Loop::precise_now() - client_.accepted_us) / 1000);
   Counters& counters = client_.worker->counters;
   counters.handshakes.add();
-  if (client_.transport->tls_resumed()) counters.handshakes_resumed.add();
+  ListenerCounters& listener = client_.listener_counters();
+  listener.handshakes[static_cast<size_t>(client_.transport->tls_version())].add();
+  if (client_.transport->tls_resumed()) {
+    counters.handshakes_resumed.add();
+    listener.handshakes_resumed.add();
+  }
   if (host_ != nullptr && host_->tcp != nullptr) {
     client_.become(std::make_unique<RelayFlow>(client_, *host_->tcp, &hello_));
     return;
@@ -56,14 +63,21 @@ void TlsFlow::advance() {
   }
 }
 
-void TlsFlow::on_deadline(Deadline&) {
-  client_.worker->counters.reject(Rejection::timeout);
-  fail(End::client_timeout, "TLS handshake");
+void TlsFlow::describe(SessionInfo& info) const {
+  info.protocol = "handshake";
+  info.state = "opening";
+  if (host_ != nullptr) info.service = host_->first;
 }
 
-void TlsFlow::fail(End end, std::string_view reason) {
+void TlsFlow::on_deadline(Deadline&) {
+  client_.reject(Rejection::timeout);
+  fail(HandshakeFailure::timeout, End::client_timeout, "TLS handshake");
+}
+
+void TlsFlow::fail(HandshakeFailure kind, End end, std::string_view reason) {
   deadline_.disarm();
   client_.worker->counters.handshake_failures.add();
+  client_.listener_counters().handshake_failures[static_cast<size_t>(kind)].add();
   log_turned_away(client_, end, reason);
   client_.transport->flush();  // the alert
   client_.end_lingering();

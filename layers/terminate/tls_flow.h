@@ -14,13 +14,14 @@ class TlsFlow final : public Flow, private Deadline::Owner {
 
   void start() override;
   void drain() override {}  // a handshake is short, and its deadline shorter than any drain time
-  void abort() override { fail(End::drain, {}); }
+  void abort(End why) override { fail(HandshakeFailure::drain, why, {}); }
+  void describe(SessionInfo& info) const override;
   void on_io() override { advance(); }
 
  private:
   void advance();
   void on_deadline(Deadline& which) override;
-  void fail(End end, std::string_view reason);
+  void fail(HandshakeFailure kind, End end, std::string_view reason);
 
   ClientHello hello_;
   SSL_CTX* context_;

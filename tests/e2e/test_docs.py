@@ -73,9 +73,9 @@ def test_each_metric_is_told_and_none_that_is_not(gateway):
     with urllib.request.urlopen(f"http://127.0.0.1:{gw.config.admin_port}/metrics") as answer:
         exported = answer.read().decode()
     section = text_of("docs/operations.md").split("## Metrics")[1].split("\n## ")[0]
-    assert set(re.findall(r"sallyport_\w+", section)) == set(re.findall(r"^# TYPE (\w+)", exported, re.M))
+    assert set(re.findall(r"(?:sallyport|process)_\w+", section)) == set(re.findall(r"^# TYPE (\w+)", exported, re.M))
     told = {word for line in section.splitlines() if line.startswith("| `") for word in re.findall(r"`([^`]+)`", line)}
-    assert set(re.findall(r'(?:reason|protocol)="(\w+)"', exported)) <= told
+    assert set(re.findall(r'(?:reason|protocol|state|result)="(\w+)"', exported)) <= told
 
 
 def test_each_word_and_key_of_the_access_log_is_told():

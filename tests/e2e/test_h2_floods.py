@@ -9,7 +9,8 @@ from harness.h2_client import Flood, FrameClient, H2Client
 from harness.h2_endpoint import frame
 from harness.h2_stream import Code
 from harness.h2_server import H2Server
-from harness.h2_ways import H1Client, metrics
+from harness.h2_ways import H1Client
+from harness.metrics import metrics
 from harness.http_server import response
 from harness.services import plain
 from harness.wait import PATIENCE, until

@@ -11,8 +11,8 @@ from harness.h2_endpoint import Setting
 from harness.h2_frames import frame, settings
 from harness.h2_server import H2Server, respond
 from harness.h2_sockets import FIELDS, accept, sockets  # noqa: F401
-from harness.h2_ways import metrics
 from harness.http_server import response
+from harness.metrics import metrics
 from harness.services import edge
 from harness.wait import until
 

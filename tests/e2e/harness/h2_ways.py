@@ -1,9 +1,7 @@
 """The same tests over HTTP/1.1 and HTTP/2, on both sides of the gateway, in each terminating mode."""
-import re
 import socket
 import ssl
 import threading
-import urllib.request
 
 from .client import Client, Response, Truncated
 from .gateway import Config, Gateway
@@ -256,10 +254,3 @@ def is_closed(port):
         return False
     except OSError:
         return True
-
-
-def metrics(gw):
-    """{name{labels}: value} of the admin listener's /metrics."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{gw.config.admin_port}/metrics", timeout=PATIENCE) as reply:
-        text = reply.read().decode()
-    return {name + (labels or ""): float(value) for name, labels, value in re.findall(r"^(sallyport_\w+)(\{[^}]*\})? (\S+)$", text, re.M)}

@@ -32,7 +32,7 @@ std::string users_text(const std::string& file, const config::Config& config, co
   auto set = store.by_file(file);
   REQUIRE(set.ok());
   std::string text;
-  for (const std::string& user : users_of(*set->front(), config, store)) text += (text.empty() ? "" : ", ") + user;
+  for (const std::string& user : users_of(*set->front(), CertUsers(config, store))) text += (text.empty() ? "" : ", ") + user;
   return text;
 }
 

@@ -485,6 +485,7 @@ TEST_CASE("failure reasons are of a bounded set, and the alert is one record") {
   for (const char* const* word = kTlsFailureReasons; *word != nullptr; ++word) words.emplace_back(*word);
   for (const char* word : {"cut", "not_tls", "unrecognized_name", "certificate_missing", "crl_unusable", "other"})
     CHECK(std::count(words.begin(), words.end(), word) == 1);
+  for (const std::string& word : words) CHECK(name_of(handshake_failure_of(word)) == word);  // each is a label of its own
   CHECK(unrecognized_name_alert() == std::array<uint8_t, 7>{0x15, 3, 1, 0, 2, 2, 112});
 }
 
