@@ -10,6 +10,7 @@ pkg_check_modules(uv REQUIRED IMPORTED_TARGET libuv)
 pkg_check_modules(cares REQUIRED IMPORTED_TARGET libcares)
 pkg_check_modules(nghttp2 REQUIRED IMPORTED_TARGET libnghttp2)
 pkg_check_modules(systemd REQUIRED IMPORTED_TARGET libsystemd)
+pkg_check_modules(curl REQUIRED IMPORTED_TARGET libcurl)
 find_package(nlohmann_json REQUIRED)
 
 # llhttp is a library on Debian 13 (libllhttp-dev); Debian 12 ships its C source in node-llhttp, compiled in here. The

@@ -126,6 +126,11 @@ std::string metrics_page(const Control& control) {
   static Certificates certificates;
   metrics.certificates = certificates.of(snapshot);
   metrics.config = config_metrics(snapshot);
+  using Kind = config::Alert::Kind;
+  for (const Kind kind : {Kind::webhook, Kind::email, Kind::exec}) {
+    const Alerts::Counts& counts = control.alerts().counts(kind);
+    metrics.alerts.push_back({name_of(kind), counts.sent, counts.failed, counts.dropped});
+  }
   metrics.process = process_stats();
   const ReloadReport& last = control.last_reload();
   metrics.config.reloads = control.reloads();

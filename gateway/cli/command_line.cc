@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <exception>
 
+#include "cli/alerts_command.h"
 #include "cli/certs_command.h"
 #include "cli/commands.h"
 #include "cli/demo_command.h"
@@ -60,6 +61,8 @@ int command_line(int argc, char** argv) {
     certs.config_directory = directory;
     code = run_certs_issue(certs);
   });
+
+  add_alerts_commands(app, directory, code);
 
   std::string preset;
   auto* presets = app.add_subcommand("preset", "known-good values for a known server: which there are, or one of them");

@@ -36,6 +36,15 @@ const char* name_of(Health::Type type) noexcept {
   return "";
 }
 
+const char* name_of(Alert::Kind kind) noexcept {
+  switch (kind) {
+    case Alert::Kind::webhook: return "webhook";
+    case Alert::Kind::email: return "email";
+    case Alert::Kind::exec: return "exec";
+  }
+  return "";
+}
+
 std::string Fault::text() const {
   std::string out = at.file;
   if (at.line > 0) out += format(":{}:{}", at.line, at.column);

@@ -259,6 +259,41 @@ struct Admin {
   Position at;
 };
 
+// Who is told when something changes, and of what.
+struct Alert {
+  enum class Kind : uint8_t { webhook, email, exec };
+  enum class Format : uint8_t { json, slack, discord, ntfy, gotify };
+  enum Event : unsigned { kServer = 1, kService = 2, kCertificate = 4, kReload = 8, kEverything = 15 };
+  Kind kind = Kind::webhook;
+  std::string name;  // for logs; never what may be a secret (the path of a URL)
+  unsigned on = kEverything;
+  uint32_t limit = 10;  // messages within limit_time; what changes meanwhile is told by the next
+  Milliseconds limit_time{3'600'000};
+  Milliseconds timeout{10'000};  // of one try
+  std::string ca;                // webhook, email: absolute path; empty: the system's store
+  // webhook
+  std::string url;
+  std::string method = "POST";
+  Format format = Format::json;
+  std::vector<std::pair<std::string, std::string>> headers;
+  // email
+  std::vector<std::string> to;
+  std::string from;
+  std::string smtp;  // smtp:// or smtps://, host and port
+  bool starttls = true;
+  std::string user, password;
+  // exec
+  std::vector<std::string> command;
+  Position at;
+  friend bool operator==(const Alert& a, const Alert& b) {
+    return a.kind == b.kind && a.name == b.name && a.on == b.on && a.limit == b.limit && a.limit_time == b.limit_time &&
+           a.timeout == b.timeout && a.ca == b.ca && a.url == b.url && a.method == b.method && a.format == b.format &&
+           a.headers == b.headers && a.to == b.to && a.from == b.from && a.smtp == b.smtp && a.starttls == b.starttls &&
+           a.user == b.user && a.password == b.password && a.command == b.command;
+  }
+};
+const char* name_of(Alert::Kind kind) noexcept;
+
 struct Gateway {
   std::string services_directory = "conf.d";  // absolute after loading
   std::string state_directory = "/var/lib/sallyport";
@@ -270,6 +305,7 @@ struct Gateway {
   Milliseconds drain_timeout{30'000};
   Timeouts default_timeouts;  // defaults.timeouts: what counts until a connection's service is known
   std::vector<Network> trusted_proxies;
+  std::vector<Alert> alerts;
 };
 
 struct Config {

@@ -4,6 +4,7 @@
 
 #include "base/address.h"
 #include "base/format.h"
+#include "config/parse_alerts.h"
 #include "config/parse_service.h"
 #include "config/values.h"
 
@@ -176,10 +177,8 @@ GatewayFile parse_gateway(Reader& reader, const Source* source) {
   GatewayReader parts(reader, gateway);
   const YamlNode* listeners = nullptr;
   const YamlNode* defaults = nullptr;
+  const YamlNode* alerts = nullptr;
   if (root != nullptr) {
-    const auto later_list = [&](const YamlNode& v, const YamlNode& k) {
-      if (!v.is_list() || !v.items.empty()) reader.unsupported(k, k.value);
-    };
     const auto section = [](auto read) {
       return [read](const YamlNode& v, const YamlNode&) {
         if (!v.is_null()) read(v);
@@ -207,11 +206,12 @@ GatewayFile parse_gateway(Reader& reader, const Source* source) {
             {"logs", section([&](const YamlNode& v) { parts.logs(v); })},
             {"trusted_proxies",
              [&](const YamlNode& v, const YamlNode&) { parts.networks(v, gateway.trusted_proxies); }},
-            {"alerts", later_list},
+            {"alerts", section([&](const YamlNode& v) { alerts = &v; })},
         });
   }
   // Services name listeners, and certificates are looked up in their folder: both come before the defaults.
   if (listeners != nullptr) out.listeners.read(reader, *listeners);
+  if (alerts != nullptr) gateway.alerts = read_alerts(reader, gateway.certificates.directory, *alerts);
   if (defaults != nullptr) {
     gateway.default_timeouts = check_defaults(reader, out.listeners, gateway.certificates.directory, *defaults);
     if (defaults->is_mapping()) out.defaults = defaults;

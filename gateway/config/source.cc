@@ -23,7 +23,8 @@ int characters(std::string_view text) noexcept {
 // A mistake beside a secret must not carry it into a log. What stands behind these keys is masked, its length kept so
 // that the caret still points at the mistake; a reference to a file or a variable may be seen.
 void mask_secrets(std::string& line) {
-  static constexpr std::array<std::string_view, 4> kSecret = {"token:", "password:", "authorization:", "cookie:"};
+  static constexpr std::array<std::string_view, 6> kSecret = {
+      "token:", "password:", "authorization:", "cookie:", "webhook:", "smtp:"};
   for (std::string_view key : kSecret) {
     for (size_t from = 0;;) {
       const size_t at = to_lower(line).find(key, from);

@@ -109,6 +109,16 @@ void export_config(Families& out, const Metrics& metrics) {
     out.add(certificate.not_after, {{"file", certificate.file}});
 }
 
+void export_alerts(Families& out, const Metrics& metrics) {
+  out.counter("sallyport_alerts_total", "Messages of alerts, by kind and by whether they were sent.");
+  for (const AlertMetrics& alerts : metrics.alerts) {
+    out.add(alerts.sent, {{"kind", std::string(alerts.kind)}, {"result", "sent"}});
+    out.add(alerts.failed, {{"kind", std::string(alerts.kind)}, {"result", "failed"}});
+  }
+  out.counter("sallyport_alert_changes_dropped_total", "Changes that alerts never told of: too many, or too old.");
+  for (const AlertMetrics& alerts : metrics.alerts) out.add(alerts.dropped, {{"kind", std::string(alerts.kind)}});
+}
+
 void export_process(Families& out, const Metrics& metrics) {
   out.counter("sallyport_log_lines_dropped_total", "Log lines that did not fit into the buffer.");
   out.add(metrics.log_lines_dropped);
@@ -136,6 +146,7 @@ std::string export_metrics(const Metrics& metrics) {
   export_servers(out, metrics.services);
   export_workers(out, metrics);
   export_config(out, metrics);
+  export_alerts(out, metrics);
   export_process(out, metrics);
   return prometheus::TextSerializer().Serialize(out.all());
 }

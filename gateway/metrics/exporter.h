@@ -51,6 +51,12 @@ struct ConfigMetrics {
   double last_seconds = 0;
 };
 
+struct AlertMetrics {
+  std::string_view kind;
+  uint64_t sent = 0, failed = 0;  // messages
+  uint64_t dropped = 0;           // changes that were never told
+};
+
 struct ProcessMetrics {
   double started = 0;  // Unix time in seconds
   double cpu_seconds = 0;
@@ -68,6 +74,7 @@ struct Metrics {
   std::vector<ServiceMetrics> services;
   std::vector<CertificateMetrics> certificates;
   ConfigMetrics config;
+  std::vector<AlertMetrics> alerts;
   ProcessMetrics process;
 };
 

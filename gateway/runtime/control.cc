@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kNamesWait{1'000};
 constexpr std::chrono::seconds kSave{60};
+constexpr std::chrono::seconds kAlertsGrace{2};
 
 unsigned usable_cpus() {
   cpu_set_t set;
@@ -96,7 +97,14 @@ Control::Control(std::filesystem::path directory)
       tickets_(std::make_shared<TicketKeys>()),
       names_(loop_),
       health_(loop_, {[this](const std::shared_ptr<Endpoint>& endpoint) { close_sessions_of(endpoint); },
-                      [this](const Endpoint& endpoint) { names_.look_again(endpoint.host()); }}),
+                      [this](const Endpoint& endpoint) { names_.look_again(endpoint.host()); },
+                      [this](const std::string& service, const Endpoint* server, bool good, const std::string& reason,
+                             uint64_t down_ms) {
+                        if (server != nullptr)
+                          alerts_.server_changed(service, *server, good, reason, down_ms);
+                        else
+                          alerts_.service_changed(service, good);
+                      }}),
       listeners_(loop_, workers_),
       reloader_(loop_, {[this] { return rebuild_input(); }, [] { notify_reloading(); },
                         [this](Rebuilt rebuilt, Reloader::Done done) { publish(std::move(rebuilt), std::move(done)); }}),
@@ -128,6 +136,8 @@ bool Control::prepare() {
   last_reload_.time = unix_ms();
   last_reload_.faults = snapshot_->config.faults;
   if (snapshot_->config.has_errors()) last_reload_.result = ReloadReport::Result::partial;
+  alerts_.configure(snapshot_->config.gateway.alerts);
+  alerts_.keep_in(snapshot_->config.gateway.state_directory);
   return open_sockets();
 }
 
@@ -215,6 +225,8 @@ int Control::run() {
     loop_.arm(save_, kSave);
     log::info("{} with {} worker{}", status, workers_.size(), workers_.size() == 1 ? "" : "s");
     notify_ready(status);
+    alerts_.follow(snapshot_);
+    alerts_.reloaded(last_reload_);
     watch_files();
     loop_.run();
   }
@@ -309,6 +321,9 @@ void Control::settle(const ReloadReport& report, const config::Config& before) {
   last_reload_ = report;
   watch_files();
   notify_ready(status_text());
+  alerts_.configure(snapshot_->config.gateway.alerts);
+  alerts_.follow(snapshot_);
+  alerts_.reloaded(report);
   for (const auto& observer : observers_) observer(report);
 }
 
@@ -345,6 +360,8 @@ void Control::stop_workers() {
     });
   for (auto& worker : workers_) worker->join();
   save_state();
+  drain_end_.disarm();
+  alerts_.stop(kAlertsGrace);
   log::info("stopped");
 }
 

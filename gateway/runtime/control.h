@@ -9,6 +9,7 @@
 
 #include "net/loop.h"
 #include "net/signals.h"
+#include "runtime/alerts.h"
 #include "runtime/health.h"
 #include "runtime/names.h"
 #include "runtime/open_listeners.h"
@@ -35,6 +36,7 @@ class Control final : private Deadline::Owner {
   // Not all is as it should be: a listener could not be opened, or gateway.yaml has a fault and the last good one stays.
   bool degraded() const noexcept { return listeners_.degraded() || snapshot_->config.gateway_faulty; }
   const std::vector<std::unique_ptr<Worker>>& workers() const noexcept { return workers_; }
+  const Alerts& alerts() const noexcept { return alerts_; }
   const OpenListeners& listeners() const noexcept { return listeners_; }
   const GatewayLimits& limits() const noexcept { return limits_; }
 
@@ -87,6 +89,7 @@ class Control final : private Deadline::Owner {
   std::shared_ptr<TicketKeys> tickets_;
   std::shared_ptr<const Snapshot> snapshot_;
   Names names_;
+  Alerts alerts_{loop_};
   Health health_;
   GatewayLimits limits_;
   std::vector<std::unique_ptr<Worker>> workers_;

@@ -101,6 +101,7 @@ void Health::Target::on_checked(HealthCheck::Outcome outcome) {
 void Health::Target::went_down(const std::string& reason) {
   down_ms_ = health_.loop_.now();
   log::warn("service {}: server {} is down: {}", group_->plan->service, endpoint_->label(), reason);
+  health_.tell(*group_, endpoint_.get(), false, reason, 0);
   if (group_->plan->rules.close_on_down && health_.hooks_.on_down) health_.hooks_.on_down(endpoint_);
 }
 
@@ -109,6 +110,7 @@ void Health::Target::went_up() {
   down_ms_ = 0;
   log::info("service {}: server {} is up again after {} s", group_->plan->service, endpoint_->label(),
             (down + 500) / 1000);
+  health_.tell(*group_, endpoint_.get(), true, {}, down);
 }
 
 Health::Health(Loop& loop, Hooks hooks) : loop_(loop), hooks_(std::move(hooks)) {}
@@ -142,6 +144,8 @@ void Health::follow(const Snapshot& snapshot) {
     if (auto it = old_groups.find(upstream.service); it != old_groups.end()) {
       same_rules = it->second->fingerprint == group->fingerprint;
       group->out = it->second->out;
+      for (const auto& endpoint : group->endpoints)
+        if (it->second->out_by_traffic.contains(endpoint.get())) group->out_by_traffic.insert(endpoint.get());
     }
     if (upstream.health.checks()) keep_watch(old, *group, same_rules);
     groups_.emplace(upstream.service, std::move(group));
@@ -206,16 +210,33 @@ void Health::look_at(Group& group) {
     log::error("service {}: no server is left", group.plan->service);
   else
     log::info("service {}: has a server again", group.plan->service);
+  tell(group, nullptr, !out, {}, 0);
+}
+
+void Health::tell(const Group& group, const Endpoint* server, bool good, const std::string& reason, uint64_t down_ms) {
+  if (hooks_.changed) hooks_.changed(group.plan->service, server, good, reason, down_ms);
+}
+
+// Workers take servers out by what traffic meets, and write it into the log. What is done about it here is seen from
+// here, a second later at most.
+void Health::look_at_traffic(Group& group) {
+  for (const auto& endpoint : group.endpoints) {
+    const bool usable = endpoint->health.usable();
+    if (usable ? group.out_by_traffic.erase(endpoint.get()) > 0
+               : !endpoint->health.dead() && group.out_by_traffic.insert(endpoint.get()).second)
+      tell(group, endpoint.get(), usable, usable ? std::string() : endpoint->health.report().reason, 0);
+  }
 }
 
 void Health::on_deadline(Deadline&) {
   const uint64_t now = loop_.now();
   for (auto& [name, group] : groups_) {
     if (group->out) look_at(*group);  // a server may have been enabled
-    if (group->plan->rules.passive_failures > 0)
-      for (const auto& endpoint : group->endpoints)
-        if (endpoint->health.release_traffic(now))
-          log::info("service {}: server {} is tried again", group->plan->service, endpoint->label());
+    if (group->plan->rules.passive_failures == 0) continue;
+    for (const auto& endpoint : group->endpoints)
+      if (endpoint->health.release_traffic(now))
+        log::info("service {}: server {} is tried again", group->plan->service, endpoint->label());
+    look_at_traffic(*group);
   }
   if (!groups_.empty()) loop_.arm(second_, kSecond);
 }

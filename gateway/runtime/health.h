@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
 
 #include "base/list.h"
@@ -22,6 +23,11 @@ class Health final : private Deadline::Owner {
     std::function<void(const std::shared_ptr<Endpoint>&)> on_down;
     // A connect failed: the address may be an old one.
     std::function<void(const Endpoint&)> connect_failed;
+    // What the log is told as well, once for each change. server: null, where it is the service as a whole that has no
+    // server left, or has one again. down_ms: how long a server was down, 0: not known.
+    std::function<void(const std::string& service, const Endpoint* server, bool good, const std::string& reason,
+                       uint64_t down_ms)>
+        changed = {};
   };
   // How many checks run at once; others wait for their turn.
   static constexpr size_t kMostAtOnce = 64;
@@ -43,7 +49,8 @@ class Health final : private Deadline::Owner {
     std::shared_ptr<const HealthPlan> plan;
     std::string fingerprint;
     std::vector<std::shared_ptr<Endpoint>> endpoints;
-    bool out = false;  // no server was left, and that was told
+    bool out = false;                          // no server was left, and that was told
+    std::set<const Endpoint*> out_by_traffic;  // and that was told
   };
   using Targets = std::map<const Endpoint*, std::unique_ptr<Target>>;
 
@@ -52,6 +59,8 @@ class Health final : private Deadline::Owner {
   void begin(Target& target);
   void ended();
   void look_at(Group& group);
+  void look_at_traffic(Group& group);
+  void tell(const Group& group, const Endpoint* server, bool good, const std::string& reason, uint64_t down_ms);
   std::chrono::milliseconds jittered(std::chrono::milliseconds time);
 
   Loop& loop_;

@@ -32,6 +32,7 @@ LIBRARIES = {
     "prometheus/": ["metrics"],
     "yaml-cpp/": ["config"],
     "systemd/": ["runtime"],
+    "curl/": ["gateway/runtime/alert_sender.cc"],
     "CLI/": ["cli"],
     "fmt/": ["gateway/base/format.h"],
     "nlohmann/": ["admin"],
@@ -140,7 +141,8 @@ def self_test():
         ("gateway/base/format.h", "#include <fmt/format.h>", ""),
         ("gateway/base/text.cc", "#include <fmt/format.h>", "format.h only"),
         ("gateway/demux/sniff.cc", "#include <boost/asio.hpp>", "without a folder"),
-        ("gateway/demux/sniff.cc", "#include <curl/curl.h>", "without a folder"),
+        ("gateway/demux/sniff.cc", "#include <pcap/pcap.h>", "without a folder"),
+        ("gateway/runtime/alerts.cc", "#include <curl/curl.h>", "alert_sender.cc only"),
         ("gateway/demux/sniff.cc", "#include <string_view>\n#include <sys/socket.h>\n#include <unistd.h>", ""),
         ("gateway/unknown/x.cc", "#include <string>", "not in the order"),
     ]

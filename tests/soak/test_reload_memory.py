@@ -13,8 +13,8 @@ NAMES = [f"s{n}.example" for n in range(SERVICES)]
 
 
 def test_memory_after_500_reloads(gateway, leaf, ca):
-    server = HttpServer(lambda request: response(200, "x"))
-    files = {f"s{n}": edge(f"s{n}.example", server, server, health="tcp") for n in range(SERVICES)}
+    server, other = (HttpServer(lambda request: response(200, "x")) for _ in range(2))
+    files = {f"s{n}": edge(f"s{n}.example", server, other, health="tcp") for n in range(SERVICES)}
     gw = gateway(files, certs={"c.pem": leaf(*NAMES)}, settings={"drain_timeout": "1s"})
     tls = ca.client_context()
 
@@ -42,3 +42,4 @@ def test_memory_after_500_reloads(gateway, leaf, ca):
     if not sanitized():
         assert after < before * 1.05, (before, after)
     server.stop()
+    other.stop()

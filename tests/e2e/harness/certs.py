@@ -100,7 +100,12 @@ def self_signed(*names, kind="ec"):
 
 def expired(authority, name="re.example"):
     """A leaf of the authority that ended in 2020."""
-    stem = os.path.join(_folder("sp-expired-"), "leaf")
+    return dated(authority, name, "20200101000000Z", "20200201000000Z")
+
+
+def dated(authority, name, begin, end):
+    """A leaf of the authority with these times, as OpenSSL writes them."""
+    stem = os.path.join(_folder("sp-dated-"), "leaf")
     _openssl("req", "-new", *_key_options("ec"), "-noenc", "-keyout", f"{stem}.key", "-out", f"{stem}.csr", "-subj", f"/CN={name}")
     files = {"ext": f"subjectAltName=DNS:{name}\n", "index": "", "serial": "1000\n", "cnf":
              f"[ca]\ndefault_ca=c\n[c]\ndatabase={stem}.index\nserial={stem}.serial\nnew_certs_dir={os.path.dirname(stem)}\n"
@@ -109,7 +114,7 @@ def expired(authority, name="re.example"):
         with open(f"{stem}.{suffix}", "w") as f:
             f.write(text)
     _openssl("ca", "-batch", "-notext", "-config", f"{stem}.cnf", "-cert", authority.cert, "-keyfile", authority.key, "-in",
-             f"{stem}.csr", "-out", f"{stem}.crt", "-startdate", "20200101000000Z", "-enddate", "20200201000000Z",
+             f"{stem}.csr", "-out", f"{stem}.crt", "-startdate", begin, "-enddate", end,
              "-extfile", f"{stem}.ext")
     return _joined(stem)
 

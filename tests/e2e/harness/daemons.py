@@ -210,6 +210,38 @@ class Exim(Daemon):
             return False
 
 
+class MailServer(Exim):
+    """Takes mail for everybody, with STARTTLS under the certificate of `leaf`, from user "gate" with the password "pencil"; keeps it."""
+
+    def __init__(self, leaf):
+        self.leaf = leaf
+        super().__init__()
+
+    def prepare(self):
+        super().prepare()
+        with open(self.leaf.both) as f:
+            self.write("tls.pem", f.read())
+        with open(self.configuration) as f:
+            base = f.read().replace("tls_advertise_hosts =", "tls_advertise_hosts = *", 1).split("begin acl")[0]
+        self.write("conf", base + "\n".join((
+            f"tls_certificate = {self.dir}/tls.pem", f"tls_privatekey = {self.dir}/tls.pem", "acl_smtp_rcpt = rcpt", "acl_smtp_data = data",
+            "auth_advertise_hosts = *", "begin acl", "rcpt:", "  deny !encrypted = *", "  deny !authenticated = *", "  accept",
+            "data:", "  accept", "begin routers", "begin transports", "begin authenticators", "plain:", "  driver = plaintext",
+            "  public_name = PLAIN", "  server_prompts = :", "  server_condition = ${if and{{eq{$auth2}{gate}}{eq{$auth3}{pencil}}}}",
+            "  server_set_id = $auth2", "  server_advertise_condition = ${if def:tls_in_cipher}", "")))
+
+    def mails(self):
+        """What it has taken, each as (recipients, message)."""
+        out = []
+        for path in sorted(glob.glob(os.path.join(self.dir, "spool", "input", "**", "*-H"), recursive=True)):
+            identity = os.path.basename(path)[:-2]
+            show = [find("exim4"), "-C", self.configuration]
+            header = self.run(*show, "-Mvh", identity)
+            recipients = [line for line in header.splitlines() if "@" in line and " " not in line and not line.startswith("<")]
+            out.append((recipients, self.run(*show, "-Mvc", identity)))
+        return out
+
+
 class Again:
     """A server of the harness that only starts once: stopped, and started again as it was."""
 

@@ -27,7 +27,7 @@ std::vector<std::string> yaml_blocks(const std::string& text) {
 }
 
 bool begins_with_key_of_gateway(const std::string& block) {
-  for (const char* begin : {"# gateway.yaml", "listeners:", "certificates:", "admin:", "logs:"})
+  for (const char* begin : {"# gateway.yaml", "listeners:", "certificates:", "admin:", "logs:", "alerts:"})
     if (block.starts_with(begin)) return true;
   return false;
 }
@@ -47,7 +47,8 @@ TEST_CASE("docs: every example loads") {
   CHECK(blocks.size() > 15);
   for (const std::string& block : blocks) {
     CAPTURE(block);
-    Memory files{{"admin-token", "t"}};
+    Memory files{
+        {"admin-token", "t"}, {"discord-url", "https://discord.example/x"}, {"smtp-password", "p"}, {"ntfy-auth", "b"}};
     if (begins_with_key_of_gateway(block))
       files.file("gateway.yaml", block);
     else

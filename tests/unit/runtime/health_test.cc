@@ -60,9 +60,15 @@ struct World {
   Loop loop;
   std::vector<std::shared_ptr<Endpoint>> fell;
   size_t failed_connects = 0;
-  Health health{loop,
-                {[this](const std::shared_ptr<Endpoint>& endpoint) { fell.push_back(endpoint); },
-                 [this](const Endpoint&) { ++failed_connects; }}};
+  std::vector<std::string> told;
+  Health health{
+      loop,
+      {[this](const std::shared_ptr<Endpoint>& endpoint) { fell.push_back(endpoint); },
+       [this](const Endpoint&) { ++failed_connects; },
+       [this](const std::string& service, const Endpoint* server, bool good, const std::string& reason, uint64_t) {
+         told.push_back(
+             format("{} {} {} {}", service, server != nullptr ? server->label() : "-", good ? "good" : "bad", reason));
+       }}};
 };
 
 std::string service(const std::string& servers, const std::string& health) {
@@ -97,6 +103,25 @@ TEST_CASE("health: each server by itself, down and up again") {
   CHECK(world.failed_connects >= 2);
   one = std::make_unique<Listening>(address);
   REQUIRE(world.until([&] { return servers[0]->health.usable(); }));
+  const std::string label = "s " + address.text();
+  CHECK(world.told == std::vector<std::string>{label + " bad connect: Connection refused", label + " good "});
+}
+
+TEST_CASE("health: a service without servers, and one that traffic took out, are told once") {
+  World world;
+  auto snapshot = world.build(service("\"127.0.0.1:1\"", "type: tcp, interval: 100ms, fall: 1"));
+  world.health.follow(*snapshot);
+  REQUIRE(world.until([&] { return world.told.size() >= 2; }));
+  CHECK(world.told == std::vector<std::string>{"s 127.0.0.1:1 bad connect: Connection refused", "s - bad "});
+  world.told.clear();
+  snapshot = world.build(service("\"127.0.0.1:1\"", "type: off, passive: { failures: 1, window: 1s }"));
+  world.health.follow(*snapshot);
+  REQUIRE(world.until([&] { return !world.told.empty(); }));
+  CHECK(world.told == std::vector<std::string>{"s - good "});  // nobody says that it is down any more
+  world.told.clear();
+  endpoints(*snapshot)[0]->health.traffic_failed(snapshot->services.front()->upstream->health, world.loop.now(), "502");
+  REQUIRE(world.until([&] { return world.told.size() >= 2; }));
+  CHECK(world.told == std::vector<std::string>{"s 127.0.0.1:1 bad 502", "s 127.0.0.1:1 good "});
 }
 
 TEST_CASE("health: one check at a time, in about the interval") {
