@@ -83,6 +83,7 @@ SANITIZER_OPTIONS := ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_
 test-soak: build
 	SALLYPORT_WATCH_SECONDS=120 SALLYPORT_BINARY=$(CURDIR)/build/release/sallyport $(PYTEST) tests/e2e/test_kubectl.py
 	SALLYPORT_RELOADS=50 SALLYPORT_BINARY=$(CURDIR)/build/release/sallyport $(PYTEST) tests/e2e/test_reload_under_load.py
+	SALLYPORT_DNS_DOWN_SECONDS=60 SALLYPORT_BINARY=$(CURDIR)/build/release/sallyport $(PYTEST) -n 6 tests/e2e/test_dns.py -k down_changes_nothing
 	@if [ -d tests/soak ]; then SALLYPORT_BINARY=$(CURDIR)/build/release/sallyport $(PYTEST) tests/soak; \
 	else echo 'test-soak: there is no tests/soak'; fi
 

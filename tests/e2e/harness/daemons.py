@@ -12,6 +12,7 @@ import tempfile
 
 import pytest
 
+from . import load
 from .ports import free_port
 from .wait import until
 
@@ -107,6 +108,11 @@ class Daemon:
             self.process.wait()
         self.process = None
 
+    def kill(self):
+        """It and its children, without a goodbye."""
+        load.kill(self.process)
+        self.process = None
+
     def remove(self):
         self.goodbye = signal.SIGKILL
         self.stop()
@@ -116,6 +122,7 @@ class Daemon:
 class Postgres(Daemon):
     """Users with the password "pencil": scram, digest (md5), clear; trusted needs none."""
     goodbye = signal.SIGINT  # does not wait for clients
+    most = 10  # clients at once; the last three are for the superuser
 
     def prepare(self):
         self.data = os.path.join(self.dir, "data")
@@ -125,7 +132,7 @@ class Postgres(Daemon):
                  "-A", "trust", "--no-sync")
         with open(os.path.join(self.data, "postgresql.conf"), "a") as f:
             f.write(f"listen_addresses = '127.0.0.1'\nport = {self.port}\nunix_socket_directories = '{self.dir}'\nfsync = off\n"
-                    "max_connections = 10\nlog_connections = on\n")
+                    f"max_connections = {self.most}\nlog_connections = on\n")
         self.write("data/pg_hba.conf", "".join(f"{line}\n" for line in (
             "local all all trust", "host all scram 127.0.0.1/32 scram-sha-256", "host all digest 127.0.0.1/32 md5",
             "host all clear 127.0.0.1/32 password", "host all trusted 127.0.0.1/32 trust", "host all sallyport 127.0.0.1/32 scram-sha-256")))
@@ -148,6 +155,7 @@ class Postgres(Daemon):
 
 class MariaDb(Daemon):
     """User health with the password "pencil", nobody without one. Three failed handshakes lock a host out, but for 127.0.0.1."""
+    most = 10  # clients at once
 
     def prepare(self):
         self.own()
@@ -157,7 +165,7 @@ class MariaDb(Daemon):
     def command(self):
         return [find("mariadbd"), "--no-defaults", f"--datadir={self.dir}/data", f"--socket={self.dir}/sock", f"--pid-file={self.dir}/pid",
                 "--bind-address=0.0.0.0", f"--port={self.port}", "--innodb-buffer-pool-size=8M", "--innodb-flush-log-at-trx-commit=0",
-                "--innodb-log-file-size=4M", "--max-connections=10", "--max-connect-errors=3", "--log-warnings=4"]
+                "--innodb-log-file-size=4M", f"--max-connections={self.most}", "--max-connect-errors=3", "--log-warnings=4"]
 
     def sql(self, text):
         return self.run(find("mariadb"), "--no-defaults", f"--socket={self.dir}/sock", "-uroot", "-NBe", text)
@@ -193,7 +201,7 @@ class Exim(Daemon):
         self.configuration = self.write("conf", "\n".join((
             f"admin_groups = {grp.getgrgid(group).gr_name}", f"exim_group = {grp.getgrgid(group).gr_name}",
             f"exim_user = {unprivileged().get('user') or pwd.getpwuid(os.getuid()).pw_name}", "tls_advertise_hosts =",
-            "primary_hostname = mail.example", f"spool_directory = {self.dir}/spool", f"log_file_path = {self.dir}/%slog",
+            f"primary_hostname = mail-{self.port}.example", f"spool_directory = {self.dir}/spool", f"log_file_path = {self.dir}/%slog",
             f"pid_file_path = {self.dir}/pid", f"local_interfaces = <; [127.0.0.1]:{self.port}", "keep_environment =",
             "add_environment =", "host_lookup =", "rfc1413_query_timeout = 0s", "queue_only = true", "begin acl", "begin routers",
             "begin transports", "")))
@@ -245,13 +253,16 @@ class MailServer(Exim):
 class Again:
     """A server of the harness that only starts once: stopped, and started again as it was."""
 
-    def __init__(self, server):
-        self.server = server
-        self.address = server.address
+    def __init__(self, server, goodbye=signal.SIGTERM):
+        self.server, self.goodbye = server, goodbye
+        self.address, self.port = server.address, server.port
 
     def stop(self):
-        self.server.process.terminate()
+        self.server.process.send_signal(self.goodbye)
         self.server.process.wait(60)
+
+    def kill(self):
+        load.kill(self.server.process)
 
     def start(self):
         self.server.process = subprocess.Popen(self.server.process.args, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,

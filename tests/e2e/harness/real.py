@@ -43,7 +43,7 @@ class Process:
 
 
 NGINX = """
-daemon off; master_process off; pid {dir}/pid; error_log stderr warn;
+daemon off; {process} pid {dir}/pid; error_log stderr warn;
 events {{ worker_connections 2048; }}
 http {{
   access_log {dir}/access.log; default_type application/octet-stream;
@@ -62,9 +62,10 @@ http {{
 
 
 class Nginx(Process):
-    """Serves {dir}/www, takes PUT; with a leaf it listens for TLS as well."""
+    """Serves {dir}/www, takes PUT; with a leaf it listens for TLS as well. One process, or with `master` as installed: SIGQUIT
+    then lets requests end."""
 
-    def __init__(self, leaf=None, extra=""):
+    def __init__(self, leaf=None, extra="", master=False):
         self.dir = tempfile.mkdtemp(prefix="sp-nginx-")
         self.www = os.path.join(self.dir, "www")
         os.mkdir(self.www)
@@ -76,7 +77,7 @@ class Nginx(Process):
         tls = f"listen 127.0.0.1:{self.tls_port} ssl; ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate {leaf.cert}; ssl_certificate_key {leaf.key};" if leaf else ""
         user = "user root;\n" if os.geteuid() == 0 else ""
         with open(os.path.join(self.dir, "conf"), "w") as f:
-            f.write(user + NGINX.format(dir=self.dir, port=self.port, tls=tls, extra=extra))
+            f.write(user + NGINX.format(process="worker_processes 1;" if master else "master_process off;", dir=self.dir, port=self.port, tls=tls, extra=extra))
         self.start([shutil.which("nginx") or "/usr/sbin/nginx", "-e", "stderr", "-p", self.dir, "-c", os.path.join(self.dir, "conf")])
         self.wait_port(self.port)
 

@@ -2,6 +2,7 @@
 import atexit
 import getpass
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -11,20 +12,33 @@ from .ports import free_port
 from .wait import until
 
 
+def patient():
+    """OpenSSH 9.8 and newer keep away who comes often without logging in, as checks do."""
+    version = subprocess.run(["ssh", "-V"], stderr=subprocess.PIPE, text=True).stderr
+    return "PerSourcePenalties no\n" if tuple(map(int, re.search(r"(\d+)\.(\d+)", version).groups())) >= (9, 8) else ""
+
+
 class Sshd:
-    def __init__(self, allow_tcp_forwarding=False):
+    def __init__(self, like=None):
+        """like: another one, whose keys this one has too."""
         self.dir = tempfile.mkdtemp(prefix="sp-sshd-")
         self.user = getpass.getuser()
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.key = os.path.join(self.dir, "id")
         for path in ("host", "id"):
+            if like:
+                shutil.copy(os.path.join(like.dir, path), self.dir)
+                shutil.copy(os.path.join(like.dir, path + ".pub"), self.dir)
+                continue
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", os.path.join(self.dir, path)], check=True)
         shutil.copy(self.key + ".pub", os.path.join(self.dir, "authorized_keys"))
         with open(os.path.join(self.dir, "config"), "w") as f:
             f.write(f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {self.dir}/host\nPidFile none\nUsePAM no\n"
                     f"AuthorizedKeysFile {self.dir}/authorized_keys\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
-                    "PermitRootLogin prohibit-password\nStrictModes no\nMaxStartups 100\nMaxSessions 100\nLogLevel VERBOSE\n")
+                    "PermitRootLogin prohibit-password\nStrictModes no\nMaxStartups 100\nMaxSessions 100\nLogLevel VERBOSE\n"
+                    f"SetEnv HOME={self.dir}\n"  # what the user has in .bashrc is none of our business, least of all when it is cut short
+                    + patient())
         if os.geteuid() == 0:
             os.makedirs("/run/sshd", exist_ok=True)
         self.process = subprocess.Popen([shutil.which("sshd") or "/usr/sbin/sshd", "-D", "-e", "-f", os.path.join(self.dir, "config")],
