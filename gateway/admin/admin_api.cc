@@ -57,8 +57,13 @@ AdminApi::AdminApi(Control& control)
 
 void AdminApi::add_pages() {
   for (const Resource& resource : resources())
-    router_.add({"GET", resource.path, AdminNeed::nothing, {}, at_once([&resource](const AdminRequest&) {
-                   return text_answer(200, std::string(resource.bytes), std::string(resource.type));
+    router_.add({"GET", resource.path, AdminNeed::nothing, {}, at_once([&resource](const AdminRequest& request) {
+                   const bool known = names_etag(request.if_none_match, resource.etag);
+                   AdminAnswer answer = known ? text_answer(304, {}, std::string(resource.type))
+                                              : text_answer(200, std::string(resource.body), std::string(resource.type));
+                   answer.fields.emplace_back("ETag", resource.etag);
+                   answer.fields.emplace_back("Cache-Control", "no-cache");  // asked for again each time, by its ETag
+                   return answer;
                  })});
   router_.add({"GET", "/health", AdminNeed::nothing, {}, at_once([this](const AdminRequest&) { return health(); })});
   router_.add({"GET", "/metrics", AdminNeed::read, {}, at_once([this](const AdminRequest&) {

@@ -114,6 +114,7 @@ AdminAnswer AdminApi::change_server(const AdminRequest& request) {
   if (written_weight) endpoint.forget_told_weight();
   if (endpoint.weight() != before)
     tell(request, format("service {}: server {} has weight {} now", service->config.name, label, endpoint.weight()));
+  events_.hurry();
   return json_answer(server_json(*service, endpoint));
 }
 

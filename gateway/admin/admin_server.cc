@@ -45,7 +45,8 @@ class AdminServer::Listener final : public IoHandler, public AdminConnection::Ow
   }
 
   AdminPlace place() const override {
-    return {local_, loopback_, server_.control_.snapshot().config.gateway.admin.token};
+    const config::Admin& admin = server_.control_.snapshot().config.gateway.admin;
+    return {local_, loopback_, admin.token, admin.hosts};
   }
 
   void handle(const AdminPlace& place, const http::RequestHead& head, AdminRequest request,
@@ -58,6 +59,7 @@ class AdminServer::Listener final : public IoHandler, public AdminConnection::Ow
     AdminNeed need = match.route->need;
     request.captures = std::move(match.captures);
     request.query = std::move(target.query);
+    if (const auto etags = head.fields.find("If-None-Match")) request.if_none_match = *etags;
     if (need == AdminNeed::change_unless_dry_run)
       need = request.parameter("dry_run") == "true" ? AdminNeed::read : AdminNeed::change;
     if (auto refused = refuse_access(place, need, head)) {

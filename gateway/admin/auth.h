@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "admin/request.h"
 #include "http/message.h"
@@ -23,6 +24,7 @@ struct AdminPlace {
   bool local = false;     // the unix socket: its mode says who may ask
   bool loopback = false;  // HTTP on a loopback address
   std::string token;      // empty: nobody has one
+  std::vector<std::string> hosts{};  // names it may be asked by, besides addresses
 };
 
 bool equal_in_constant_time(std::string_view given, std::string_view secret) noexcept;

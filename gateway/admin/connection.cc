@@ -1,5 +1,6 @@
 #include "admin/connection.h"
 
+#include "admin/resources.h"
 #include "http/h1_writer.h"
 
 namespace sallyport {
@@ -13,11 +14,6 @@ constexpr milliseconds kAnswer{120'000};  // handlers have times of their own
 constexpr milliseconds kUnread{20'000};   // without progress
 constexpr milliseconds kLast{2'000};  // a close while the client still sends would be a reset, and its answer lost
 constexpr size_t kMostPending = 64 * 1024;  // with more than this unread no further request is looked at
-
-// Pages take scripts and styles from here alone, and talk to nobody else.
-constexpr std::string_view kPolicy =
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
-    "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 }  // namespace
 
@@ -153,11 +149,12 @@ void AdminConnection::write_head(int status, const AdminAnswer& answer, bool siz
   head.fields.add("Content-Type", answer.type);
   head.fields.add("Cache-Control", "no-store");
   head.fields.add("X-Content-Type-Options", "nosniff");
-  head.fields.add("Content-Security-Policy", kPolicy);
+  head.fields.add("Content-Security-Policy", kPagePolicy);
   head.fields.add("X-Frame-Options", "DENY");
   head.fields.add("Referrer-Policy", "no-referrer");
+  head.fields.add("Cross-Origin-Opener-Policy", "same-origin");
   head.fields.add("Cross-Origin-Resource-Policy", "same-origin");
-  for (const auto& [name, value] : answer.fields) head.fields.add(name, value);
+  for (const auto& [name, value] : answer.fields) head.fields.set(name, value);
   head.body = sized ? http::Body::sized : http::Body::until_close;
   head.content_length = answer.body.size();
   std::string out;

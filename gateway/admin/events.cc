@@ -12,6 +12,7 @@ namespace {
 constexpr size_t kBatch = 50;
 constexpr size_t kEnoughUnsent = 128 * 1024;
 constexpr std::chrono::milliseconds kAgain{64};
+constexpr std::chrono::milliseconds kQuick{100};
 
 class Print {
  public:
@@ -54,6 +55,15 @@ uint64_t print_of(const Service& service, const ServiceTotals& totals, const His
   return print.value();
 }
 
+uint64_t states_of(const Service& service) {
+  Print print;
+  if (!service.upstream) return print.value();
+  for (const auto& endpoint : service.upstream->endpoints)
+    print.add(uint64_t{endpoint->weight()} * 8 + static_cast<uint64_t>(endpoint->admin()) * 2 +
+              (endpoint->health.usable() ? 1 : 0));
+  return print.value();
+}
+
 bool is_kept(const config::Config& config, const std::string& name) {
   return std::any_of(config.kept.begin(), config.kept.end(), [&](const auto& one) { return one.name == name; });
 }
@@ -73,6 +83,10 @@ bool Events::add(const Responder& responder, const Json& status) {
   listeners_.push_back({responder});
   if (!snapshot_) mark_all(control_.shared_snapshot());
   tell_first(listeners_.back());
+  if (!quick_.armed()) {
+    turns_ = EndpointHealth::turns();
+    control_.loop().arm(quick_, kQuick);
+  }
   return true;
 }
 
@@ -109,6 +123,7 @@ void Events::mark_all(std::shared_ptr<const Snapshot> snapshot) {
     mark.name = service->config.name;
     mark.service = service.get();
     mark.written = mark.changed = round_;
+    mark.states = states_of(*service);
     if (const auto found = before.find(mark.name); found != before.end()) {
       if (found->second.service == mark.service) mark = std::move(found->second);
       before.erase(found);
@@ -124,6 +139,24 @@ void Events::look(size_t index, const Service& service, const ServiceTotals& tot
   const uint64_t print = print_of(service, totals, history_.rates(mark.name));
   if (print != mark.print) mark.changed = round_;
   mark.print = print;
+  mark.states = states_of(service);
+}
+
+// A state is not kept waiting for the round: this looks at nothing else, and is quick with a hundred thousand services.
+void Events::look_at_states() {
+  const uint64_t turns = EndpointHealth::turns();
+  if (turns == turns_ && !hurried_) return;
+  if (snapshot_ != control_.shared_snapshot()) return;  // the next round sees to it
+  turns_ = turns;
+  hurried_ = false;
+  ++round_;
+  for (Mark& mark : marks_) {
+    const uint64_t states = states_of(*mark.service);
+    if (states != mark.states) mark.changed = round_;
+    mark.states = states;
+  }
+  for (Listener& listener : listeners_)
+    if (listener.complete) tell_changes(listener);
 }
 
 void Events::end(const Json& status) {
@@ -152,19 +185,21 @@ Json Events::json_of(const Mark& mark, bool written) const {
                       is_kept(snapshot_->config, mark.name));
 }
 
-void Events::send_services(Listener& listener, Json services, const std::vector<std::string>& gone) const {
+void Events::send_services(Listener& listener, Json services, const std::vector<std::string>& gone,
+                           bool complete) const {
   auto* client = listener.responder.client();
-  if (client == nullptr || (services.empty() && gone.empty())) return;
+  if (client == nullptr || (services.empty() && gone.empty() && !complete)) return;
   Json event;
   event["services"] = std::move(services);
   event["gone"] = gone;
+  if (complete) event["complete"] = true;
   client->send_event("services", text_of(event));
 }
 
 // All of them, as many at a time as the client reads.
 void Events::tell_first(Listener& listener) {
   if (listener.next == 0) listener.told = round_;
-  while (listener.next < marks_.size()) {
+  do {
     auto* client = listener.responder.client();
     if (client == nullptr) return;
     if (client->unsent() > kEnoughUnsent) {
@@ -175,8 +210,8 @@ void Events::tell_first(Listener& listener) {
     for (size_t i = 0; i < kBatch && listener.next < marks_.size(); ++i) {
       services.push_back(json_of(marks_[listener.next++], true));
     }
-    send_services(listener, std::move(services), {});
-  }
+    send_services(listener, std::move(services), {}, listener.next == marks_.size());
+  } while (listener.next < marks_.size());
   listener.complete = true;
 }
 
@@ -194,7 +229,14 @@ void Events::tell_changes(Listener& listener) {
   listener.told = round_;
 }
 
-void Events::on_deadline(Deadline&) {
+void Events::on_deadline(Deadline& which) {
+  if (&which == &quick_) {
+    sweep();
+    if (listeners_.empty()) return;
+    look_at_states();
+    control_.loop().arm(quick_, kQuick);
+    return;
+  }
   if (snapshot_ != control_.shared_snapshot()) return;  // the next round sees to it
   for (Listener& listener : listeners_)
     if (!listener.complete) tell_first(listener);

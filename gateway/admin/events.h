@@ -23,6 +23,8 @@ class Events final : private Deadline::Owner {
   void begin(const Snapshot& snapshot);
   void look(size_t index, const Service& service, const ServiceTotals& totals);
   void end(const Json& status);
+  // Somebody has changed a server: it is told without waiting for the round.
+  void hurry() noexcept { hurried_ = true; }
   bool wanted() const noexcept { return !listeners_.empty(); }
   size_t listeners() const noexcept { return listeners_.size(); }
 
@@ -34,6 +36,7 @@ class Events final : private Deadline::Owner {
     uint64_t print = 0;    // of what may change
     uint64_t changed = 0;  // the round
     uint64_t written = 0;  // likewise, of what its file says
+    uint64_t states = 0;   // a print of which servers may be used
   };
   struct Listener {
     Responder responder;
@@ -48,7 +51,9 @@ class Events final : private Deadline::Owner {
   void tell_first(Listener& listener);
   void tell_changes(Listener& listener);
   Json json_of(const Mark& mark, bool written) const;
-  void send_services(Listener& listener, Json services, const std::vector<std::string>& gone) const;
+  void look_at_states();
+  void send_services(Listener& listener, Json services, const std::vector<std::string>& gone,
+                     bool complete = false) const;
 
   Control& control_;
   const History& history_;
@@ -57,6 +62,9 @@ class Events final : private Deadline::Owner {
   std::vector<Mark> marks_;
   std::vector<std::string> gone_;  // in this round
   Deadline first_{*this};  // goes on telling who has not been told of all
+  Deadline quick_{*this};  // while somebody listens: has a server gone down or come back?
+  uint64_t turns_ = 0;
+  bool hurried_ = false;
   uint64_t round_ = 1;
   int64_t reload_told_ = 0;
 };

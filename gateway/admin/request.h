@@ -28,6 +28,7 @@ struct AdminRequest {
   std::vector<std::string> captures;  // what stood for "{}" in the route's pattern, decoded
   std::vector<std::pair<std::string, std::string>> query;
   std::string body;
+  std::string if_none_match;
   const AdminPeer* peer = nullptr;
   // Empty where it was not given.
   std::string_view parameter(std::string_view name) const noexcept;

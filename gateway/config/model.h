@@ -256,6 +256,7 @@ struct Admin {
   std::string bind;    // "127.0.0.1:8404"; empty: off
   std::string socket;  // unix path; empty: off
   std::string token;
+  std::vector<std::string> hosts;  // names it answers to over HTTP, besides addresses and localhost; normalized
   Position at;
 };
 

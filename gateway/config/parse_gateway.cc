@@ -105,6 +105,7 @@ class GatewayReader {
                         }},
                        {"socket", [&](const YamlNode& v, const YamlNode&) { socket(v); }},
                        {"token", [&](const YamlNode& v, const YamlNode&) { token(v); }},
+                       {"hosts", [&](const YamlNode& v, const YamlNode&) { admin_hosts(v); }},
                    });
   }
 
@@ -146,6 +147,19 @@ class GatewayReader {
       gateway_.admin.token = std::move(*written);
     else
       reader_.error(node, "a token is one or more visible ASCII characters, without spaces");
+  }
+
+  void admin_hosts(const YamlNode& node) {
+    if (!reader_.list(node)) return;
+    for (const YamlNode* item : node.items) {
+      auto host = reader_.value(*item, parse_host);
+      if (!host) continue;
+      // A pattern would let in names of somebody else's that lead here.
+      if (host->find('*') != std::string::npos)
+        reader_.error(*item, format("a host of admin is one name, found {}", quote(*host)));
+      else
+        gateway_.admin.hosts.push_back(std::move(*host));
+    }
   }
 
   Reader& reader_;

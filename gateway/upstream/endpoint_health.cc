@@ -35,6 +35,7 @@ void EndpointHealth::settle(uint64_t now_ms) {
   if (usable == usable_.load(std::memory_order_relaxed)) return;
   if (usable) recovered_ms_.store(std::max<uint64_t>(now_ms, 1), std::memory_order_relaxed);
   usable_.store(usable, std::memory_order_relaxed);
+  turns_.fetch_add(1, std::memory_order_relaxed);
 }
 
 bool EndpointHealth::check_passed(const config::Health& rules, uint64_t now_ms, uint64_t took_us) {

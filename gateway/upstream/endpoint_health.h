@@ -33,6 +33,9 @@ class EndpointHealth {
   uint64_t recovered_ms() const noexcept { return recovered_ms_.load(std::memory_order_relaxed); }
   Report report() const;
 
+  // How often servers went down or came back, all of them: who watches looks closer when it has grown.
+  static uint64_t turns() noexcept { return turns_.load(std::memory_order_relaxed); }
+
   // --- By checks. True if the state has changed, once for each change; the caller logs it.
   bool check_passed(const config::Health& rules, uint64_t now_ms, uint64_t took_us);
   bool check_failed(const config::Health& rules, uint64_t now_ms, uint64_t took_us, std::string reason);
@@ -51,6 +54,7 @@ class EndpointHealth {
  private:
   void settle(uint64_t now_ms);
 
+  static inline std::atomic<uint64_t> turns_{0};
   std::atomic<bool> usable_{true};
   std::atomic<bool> dead_{false};
   std::atomic<uint64_t> recovered_ms_{0};

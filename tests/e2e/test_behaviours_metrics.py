@@ -18,6 +18,7 @@ from harness.metrics import metrics, page, samples, settled
 from harness.server import echo, pause, refused_port
 from harness.services import edge, passthrough, plain, reencrypt, ssh, tcp
 from harness.wait import until
+from harness.ways import HOST
 
 
 def test_metrics_are_right_to_the_unit(gateway, http_server, tcp_server, leaf, ca):
@@ -81,10 +82,10 @@ class Agreed:
 
 def test_each_http_mode_counts_its_service_and_its_server(way):
     """Methods, statuses, bytes and connections, over each mode; the server's connection is made once and used again."""
-    way.start(lambda r: response(int(r.target[1:]), b"x" * 700), settings={"workers": 1})
+    way.start(lambda r: response(int(r.target[1:]), b"x" * 700 if r.method != "HEAD" else b""), settings={"workers": 1})
     with way.client() as client:
         for method, status in (("GET", 200), ("GET", 203), ("POST", 201), ("PUT", 404), ("DELETE", 500), ("PATCH", 200), ("HEAD", 200)):
-            assert client.request(method, f"/{status}", way.host, body=b"b" * 3000 if method in ("POST", "PUT") else b"").status == status
+            assert client.request(method, f"/{status}", HOST, body=b"b" * 3000 if method in ("POST", "PUT") else b"").status == status
     way.gw.access(count=7)
     told = Agreed(way.gw, "test")
     assert told.requests() == {("GET", "2xx"): 2, ("POST", "2xx"): 1, ("PUT", "4xx"): 1, ("DELETE", "5xx"): 1, ("other", "2xx"): 1, ("HEAD", "2xx"): 1}
@@ -111,7 +112,7 @@ def h2_server():
 def test_http2_counts_streams_as_requests(gateway, h2_server, leaf, ca):
     server = h2_server(lambda r: response(int(r.target[1:]), b"y" * 1234))
     gw = gateway({"web": edge("web.example", server, server_protocol="h2")}, certs={"w.pem": leaf("web.example")}, settings={"workers": 1})
-    with H2Client(gw.ports["https"], tls=ca.client_context(), name="web.example") as client:
+    with H2Client(gw.ports["https"], tls=ca.client_context(alpn=["h2"]), name="web.example") as client:
         streams = [client.open("GET", f"/{status}", "web.example") for status in (200, 404, 503) * 5]
         assert [one.whole().status for one in streams] == [200, 404, 503] * 5
         assert client.request("POST", "/200", "web.example", body=b"z" * 4321).status == 200
@@ -156,7 +157,7 @@ def test_each_relay_counts_its_bytes(gateway, tcp_server, leaf, ca, server_ca, m
 def test_a_websocket_is_a_request_and_a_connection(way):
     way.start(websocket.serve, settings={"workers": 1})
     with way.client() as client:
-        assert websocket.upgrade(client, host=way.host).status == 101
+        assert websocket.upgrade(client, host=HOST).status == 101
         for size in (10, 70_000):
             client.send(websocket.frame(b"m" * size, True))
             assert websocket.read_frame(client) == (2, b"m" * size)
@@ -192,7 +193,7 @@ def test_what_moves_for_long_is_counted_while_it_does(gateway, http_server, tcp_
         seen = samples(gw)
         return all(seen(f"{whose}_{counted}_bytes_total", service="x") >= size for whose in ("service", "server")) and seen(f"{counted}_bytes_total") >= size
     if kind == "h2":
-        with H2Client(gw.ports["https"], tls=ca.client_context(), name="web.example") as client:
+        with H2Client(gw.ports["https"], tls=ca.client_context(alpn=["h2"]), name="web.example") as client:
             stream = client.open("GET", "/", "web.example")
             waiting = threading.Thread(target=stream.whole, daemon=True)
             waiting.start()
@@ -405,7 +406,7 @@ def test_the_process_and_the_configuration_are_told(gateway, http_server, leaf):
     gw = gateway({"web": edge("web.example", http_server()), "broken": {"mode": "passthru"}}, certs={"w.pem": leaf("web.example")})
     seen = {name + "".join(labels.values()): value for name, labels, value in samples(gw).all}
     assert seen["sallyport_servicesserved"] == 1 == seen["sallyport_servicesleft_out"] and seen["sallyport_config_faultserror"] >= 1
-    assert seen["process_open_fds"] == len(os.listdir(f"/proc/{gw.pid}/fd"))
+    assert seen["process_open_fds"] - len(os.listdir(f"/proc/{gw.pid}/fd")) in (0, 1)  # the one that asked
     assert seen["process_max_fds"] > seen["process_open_fds"] and seen["process_resident_memory_bytes"] > 1_000_000
     started = os.stat(f"/proc/{gw.pid}").st_ctime
     assert abs(seen["process_start_time_seconds"] - started) < 5

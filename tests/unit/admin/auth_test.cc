@@ -59,6 +59,16 @@ TEST_CASE("auth: a name that may lead here for somebody else is refused, and so 
   CHECK(!refuse_page(kLoopback, head_of("127.0.0.1", {{"Sec-Fetch-Site", "cross-site"}}, "/")));
 }
 
+TEST_CASE("auth: names of admin.hosts are its own, others are not") {
+  const AdminPlace named{false, true, "secret", {"gateway.example"}};
+  CHECK(!refuse_page(named, head_of("gateway.example", {})));
+  CHECK(!refuse_page(named, head_of("127.0.0.1", {})));
+  CHECK(!refuse_page(named, head_of("gateway.example", {{"Origin", "https://gateway.example"}, {"Sec-Fetch-Site", "same-origin"}})));
+  CHECK(status_of(refuse_page(named, head_of("gateway.example", {{"Origin", "https://other.example"}}))) == 403);
+  CHECK(status_of(refuse_page(named, head_of("other.example", {}))) == 403);
+  CHECK(status_of(refuse_page(named, head_of("a.gateway.example", {}))) == 403);
+}
+
 TEST_CASE("auth: who needs the token, and where") {
   const AdminPlace open_loopback{false, true, ""};
   const AdminPlace open_lan{false, false, ""};
@@ -80,6 +90,10 @@ TEST_CASE("auth: who needs the token, and where") {
            Row{kLoopback, AdminNeed::change, "Bearer", 401},
            Row{kLoopback, AdminNeed::change, "Basic secret", 401},
            Row{kLoopback, AdminNeed::change, "secret", 401},
+           Row{kLoopback, AdminNeed::read, "Bearer secret", 200},
+           Row{kLoopback, AdminNeed::read, "Bearer secre", 401},  // a page asks whether its token is right
+           Row{kLoopback, AdminNeed::nothing, "Bearer secre", 200},
+           Row{open_loopback, AdminNeed::read, "Bearer secret", 403},
            Row{kLan, AdminNeed::nothing, "", 200},
            Row{kLan, AdminNeed::read, "", 401},
            Row{kLan, AdminNeed::read, "Bearer secret", 200},
