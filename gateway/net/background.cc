@@ -1,32 +1,57 @@
 #include "net/background.h"
 
+#include <pthread.h>
+
+#include <csignal>
 #include <utility>
 
 #include "net/loop.h"
 
 namespace sallyport {
-namespace {
 
-struct Work {
-  uv_work_t request{};
-  std::function<void()> work;
-  std::function<void()> done;
-};
+Background::~Background() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+    pieces_.clear();
+  }
+  wake_.notify_one();
+  if (thread_.joinable()) thread_.join();
+}
 
-}  // namespace
+void Background::run(std::function<void()> work, std::function<void()> done) {
+  {
+    std::lock_guard lock(mutex_);
+    pieces_.push_back({std::move(work), std::move(done)});
+  }
+  if (!thread_.joinable()) {
+    // Signals are the control thread's.
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    thread_ = std::thread([this] {
+      pthread_setname_np(pthread_self(), "background");
+      serve();
+    });
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  }
+  wake_.notify_one();
+}
 
-void run_in_background(Loop& loop, std::function<void()> work, std::function<void()> done) {
-  auto* task = new Work;
-  task->work = std::move(work);
-  task->done = std::move(done);
-  task->request.data = task;
-  uv_queue_work(
-      loop.uv(), &task->request, [](uv_work_t* request) { static_cast<Work*>(request->data)->work(); },
-      [](uv_work_t* request, int) {
-        auto* finished = static_cast<Work*>(request->data);
-        finished->done();
-        delete finished;
-      });
+void Background::serve() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    wake_.wait(lock, [this] { return stopping_ || !pieces_.empty(); });
+    if (stopping_) return;
+    Piece piece = std::move(pieces_.front());
+    pieces_.pop_front();
+    lock.unlock();
+    piece.work();
+    piece.work = {};
+    if (piece.done) loop_.post(std::move(piece.done));
+    lock.lock();
+  }
 }
 
 }  // namespace sallyport

@@ -12,7 +12,6 @@
 #include "base/log.h"
 #include "base/format.h"
 #include "config/load.h"
-#include "net/background.h"
 
 namespace sallyport {
 namespace {
@@ -106,7 +105,7 @@ Control::Control(std::filesystem::path directory)
                           alerts_.service_changed(service, good);
                       }}),
       listeners_(loop_, workers_),
-      reloader_(loop_, {[this] { return rebuild_input(); }, [] { notify_reloading(); },
+      reloader_(background_, {[this] { return rebuild_input(); }, [] { notify_reloading(); },
                         [this](Rebuilt rebuilt, Reloader::Done done) { publish(std::move(rebuilt), std::move(done)); }}),
       watcher_(loop_, [this] { reload(ReloadReport::By::files); }),
       drain_end_(*this),
@@ -289,14 +288,11 @@ void Control::publish(Rebuilt rebuilt, Reloader::Done done) {
 
 // A snapshot of a hundred thousand services takes a while to free, and leaves holes that are given back.
 void Control::free_later(const std::shared_ptr<std::shared_ptr<const Snapshot>>& box) {
-  run_in_background(
-      loop_,
-      [box] {
-        if (box->use_count() > 1) return;  // another worker still goes by it
-        box->reset();
-        malloc_trim(0);
-      },
-      [] {});
+  background_.run([box] {
+    if (box->use_count() > 1) return;  // another worker still goes by it
+    box->reset();
+    malloc_trim(0);
+  });
 }
 
 // All workers have it.

@@ -95,6 +95,7 @@ class Control final : private Deadline::Owner {
   std::vector<std::unique_ptr<Worker>> workers_;
   OpenListeners listeners_;
   std::unique_ptr<Signals> signals_;
+  Background background_{loop_};
   Reloader reloader_;
   FileWatcher watcher_;
   ReloadReport last_reload_;

@@ -3,7 +3,7 @@
 #include <chrono>
 #include <utility>
 
-#include "net/background.h"
+#include "net/loop.h"
 
 namespace sallyport {
 
@@ -29,8 +29,8 @@ void Reloader::next() {
   auto result = std::make_shared<Rebuilt>();
   auto wishes = std::make_shared<std::vector<Wish>>(std::move(now));
   const auto started = static_cast<int64_t>(Loop::precise_now());
-  run_in_background(
-      loop_, [input, result] { *result = rebuild(*input); },
+  background_.run(
+      [input, result] { *result = rebuild(*input); },
       [this, alive = alive_, result, wishes, started] {
         if (*alive) built(std::move(*result), std::move(*wishes), started);
       });

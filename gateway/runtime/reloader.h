@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "net/loop.h"
+#include "net/background.h"
 #include "runtime/rebuild.h"
 
 namespace sallyport {
@@ -20,7 +20,7 @@ class Reloader {
     // Makes what was built be what serves, and calls the function when all workers have it.
     std::function<void(Rebuilt, Done)> publish;
   };
-  Reloader(Loop& loop, Hooks hooks) : loop_(loop), hooks_(std::move(hooks)) {}
+  Reloader(Background& background, Hooks hooks) : background_(background), hooks_(std::move(hooks)) {}
   ~Reloader() { *alive_ = false; }
   Reloader(const Reloader&) = delete;
   Reloader& operator=(const Reloader&) = delete;
@@ -40,7 +40,7 @@ class Reloader {
   void next();
   void built(Rebuilt rebuilt, std::vector<Wish> wishes, int64_t started_us);
 
-  Loop& loop_;
+  Background& background_;
   Hooks hooks_;
   std::vector<Wish> wishes_;
   bool busy_ = false;
