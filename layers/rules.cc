@@ -20,6 +20,8 @@ bool is_unreserved(char c) noexcept {
   return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'z') || c == '-' || c == '.' || c == '_' || c == '~';
 }
 
+char upper(char c) noexcept { return c >= 'a' && c <= 'f' ? static_cast<char>(c - 32) : c; }
+
 bool is_normal(std::string_view path) noexcept {
   if (path.find('%') != std::string_view::npos || path.find("//") != std::string_view::npos) return false;
   return path.find("/.") == std::string_view::npos;
@@ -38,6 +40,13 @@ std::string_view normalized_path(std::string_view path, std::string& storage) {
       auto value = static_cast<char>(high * 16 + low);
       if (high >= 0 && low >= 0 && is_unreserved(value)) {
         decoded += value;
+        i += 2;
+        continue;
+      }
+      if (high >= 0 && low >= 0) {
+        decoded += '%';
+        decoded += upper(path[i + 1]);
+        decoded += upper(path[i + 2]);
         i += 2;
         continue;
       }
@@ -119,10 +128,14 @@ Route route_plain(const ListenerRules& rules, std::string_view host, std::string
   }
   const PlainFallback* tls = rules.plain_fallback != nullptr ? rules.plain_fallback->find(host) : nullptr;
   if (tls == nullptr) return route;
-  route.service = tls->served.find(path);
-  if (route.service != nullptr) {
+  const Service* service = tls->paths.find(path);
+  const auto wants = [service](config::PlainHttp what) {
+    return service != nullptr && service->config.plain_http == what;
+  };
+  if (wants(config::PlainHttp::serve)) {
+    route.service = service;
     route.kind = Route::Kind::proxy;
-  } else if (tls->https_port != 0 && !host.empty()) {
+  } else if (!wants(config::PlainHttp::refuse) && tls->https_port != 0 && !host.empty()) {
     route.kind = Route::Kind::to_https;
     route.https_port = tls->https_port;
   }

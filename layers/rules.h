@@ -32,8 +32,8 @@ class PathTable {
   const Service* root_ = nullptr;
 };
 
-// As routing compares it: percent-encoded unreserved characters decoded, "//", "/./" and "/../" resolved (RFC 3986
-// section 6.2.2), so that no spelling of a path gets past a longer prefix. Returns the input itself where it is normal
+// As routing compares it: percent-encoded unreserved characters decoded, other %XX in upper case, "//", "/./" and
+// "/../" resolved (RFC 3986 section 6.2.2), so that no spelling of a path gets past a longer prefix. Returns the input itself where it is normal
 // already.
 std::string_view normalized_path(std::string_view path, std::string& storage);
 
@@ -66,7 +66,7 @@ struct PlainHost {
 // What plain HTTP gets for a host that is served over TLS, on whichever listener it comes in.
 struct PlainFallback {
   uint16_t https_port = 0;  // where it is redirected to; 0: nowhere
-  PathTable served;         // plain_http: serve
+  PathTable paths;          // of those that serve it; their plain_http says what is done
 };
 
 struct ListenerRules {

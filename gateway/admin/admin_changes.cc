@@ -63,6 +63,7 @@ void AdminApi::reload(const AdminRequest& request, const Responder& responder) {
     return responder.answer(error_answer(400, "`dry_run` is true or false"));
   if (control_.draining()) return responder.answer(error_answer(409, "the gateway is stopping"));
   if (!control_.serving()) return responder.answer(error_answer(409, "the gateway is starting"));
+  if (!control_.serving()) return responder.answer(error_answer(409, "the gateway is starting or stopping"));
   if (reloading_) return responder.answer(error_answer(409, "another reload is under way"));
   reloading_ = true;
   const auto done = [this, responder](const ReloadReport& report) {

@@ -197,7 +197,10 @@ Result<std::string> parse_path(std::string_view text) {
     if (byte && (is_alnum(*byte) || std::string_view("-._~").find(*byte) != std::string_view::npos)) {
       path += *byte;  // routing compares these decoded (RFC 3986 section 6.2.2.2)
       i += 2;
-    } else if (byte || is_alnum(text[i]) || kOther.find(text[i]) != std::string_view::npos) {
+    } else if (byte) {
+      path += format("%{:02X}", static_cast<unsigned char>(*byte));  // in one spelling (section 6.2.2.1)
+      i += 2;
+    } else if (is_alnum(text[i]) || kOther.find(text[i]) != std::string_view::npos) {
       path += text[i];
     } else {
       return wrong(format("a path holds letters, digits, {} and %XX, found {}", "-._~!$&'()*+,;=:@", quote(text)));

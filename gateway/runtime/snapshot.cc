@@ -72,6 +72,7 @@ class Builder {
     build_services();
     index_services();
     build_listeners();
+    build_plain_fallback();
     warn_of_certificates();
     snapshot_.tls_contexts_made = contexts_->fresh();
     snapshot_.tls_contexts = contexts_->take_made();
@@ -419,22 +420,27 @@ class Builder {
 
   void add_routes(ListenerRules& rules, const Service& service) {
     const config::Service& wanted = service.config;
-    uint16_t port = rules.public_port;
-    if (port == 0 && !rules.config.binds.empty()) port = rules.config.binds.front().address.port();
     for (const std::string& host : wanted.hosts) {
-      if (wanted.mode == Mode::passthrough) {
-        rules.tls.at(host).passthrough = &service;
-        note_https(host, port, rules.name);
-        continue;
-      }
+      if (wanted.mode == Mode::passthrough) rules.tls.at(host).passthrough = &service;
       if (terminates_tls(wanted)) add_tls_route(rules, service, host);
       if (wanted.mode == Mode::http || wanted.mode == Mode::redirect) add_paths(rules.plain.at(host).paths, service);
-      if (wanted.mode != Mode::edge && wanted.mode != Mode::reencrypt) continue;
-      if (wanted.plain_http == config::PlainHttp::serve)
-        add_paths(snapshot_.plain_fallback.at(host).served, service);
-      else if (!wanted.protocol_tcp)
-        note_https(host, wanted.plain_http == config::PlainHttp::redirect ? port : uint16_t{0}, rules.name);
     }
+  }
+
+  // What plain HTTP gets for hosts that are served over TLS. Services on different listeners may have the same host and
+  // path: one that serves it goes first, then one that redirects to itself.
+  void build_plain_fallback() {
+    for (const auto kind : {config::PlainHttp::serve, config::PlainHttp::redirect, config::PlainHttp::refuse})
+      for (const auto& rules : snapshot_.listeners)
+        for (const auto& service : snapshot_.services) {
+          const config::Service& wanted = service->config;
+          const bool over_tls = wanted.mode == Mode::passthrough || wanted.mode == Mode::edge || wanted.mode == Mode::reencrypt;
+          if (!over_tls || wanted.protocol_tcp || wanted.plain_http != kind || !listens_on(wanted, rules->name)) continue;
+          for (const std::string& host : wanted.hosts) {
+            add_paths(snapshot_.plain_fallback.at(host).paths, *service);
+            if (kind == config::PlainHttp::redirect) note_https(host, *rules);
+          }
+        }
   }
 
   void add_tls_route(ListenerRules& rules, const Service& service, const std::string& host) {
@@ -463,9 +469,11 @@ class Builder {
   }
 
   // Where plain HTTP for the host is sent: a host on several listeners keeps the https one.
-  void note_https(const std::string& host, uint16_t port, const std::string& listener) {
+  void note_https(const std::string& host, const ListenerRules& rules) {
     uint16_t& entry = snapshot_.plain_fallback.at(host).https_port;
-    if (entry == 0 || listener == "https") entry = port;
+    if (entry != 0 && rules.name != "https") return;
+    entry = rules.public_port;
+    if (entry == 0 && !rules.config.binds.empty()) entry = rules.config.binds.front().address.port();
   }
 
   void warn_of_certificates() {

@@ -1,10 +1,12 @@
 """The counters: each anomaly in its own, and everything to the unit."""
 import os
+import signal
 import socket
 import ssl
 import struct
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -15,6 +17,7 @@ from harness.h2_client import H2Client
 from harness.h2_server import H2Server
 from harness.http_server import response
 from harness.metrics import metrics, page, samples, settled
+from harness.real import curl
 from harness.server import echo, pause, refused_port
 from harness.services import edge, passthrough, plain, reencrypt, ssh, tcp
 from harness.wait import until
@@ -368,6 +371,7 @@ def fail_waiting(gw):
             pass
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
 @pytest.mark.parametrize("reason, fail", {"certificate_refused_by_peer": fail_unknown_ca, "cut": fail_leaving, "protocol_version": fail_version,
                                           "timeout": fail_waiting}.items())
 def test_a_failed_handshake_has_its_reason(gateway, http_server, leaf, reason, fail):
@@ -413,7 +417,52 @@ def test_the_process_and_the_configuration_are_told(gateway, http_server, leaf):
     end = ssl.cert_time_to_seconds(subprocess.run(["openssl", "x509", "-noout", "-enddate", "-in", leaf("web.example").cert], capture_output=True,
                                                   text=True, check=True).stdout.strip().partition("=")[2])
     assert seen["sallyport_certificate_expiry_timestamp_secondsw.pem"] == end
-    assert [seen[f"sallyport_worker_turn_seconds_count{worker}"] > 0 for worker in (0, 1)] == [True, True]
+    http(gw.ports["http"])
+    until(lambda: samples(gw)("worker_turn_seconds_count") >= 1 and samples(gw)("worker_longest_turn_seconds") > 0, "a turn is over")
+
+
+def test_a_reload_goes_on_counting_and_is_counted(gateway, http_server):
+    server = http_server(lambda r: response(200, b"hello"))
+    gw = gateway({"web": plain("web.example", server), "gone": plain("gone.example", server)}, settings={"workers": 1})
+
+    def ask(times):
+        for _ in range(times):
+            assert http(gw.ports["http"], "/", "web.example").status == 200
+
+    def reload(what):
+        before = samples(gw)("reloads_total")
+        gw.signal(signal.SIGHUP)
+        until(lambda: samples(gw)("reloads_total") > before, what)
+    ask(3)
+    gw.config.service("web", plain(["web.example", "more.example"], server))
+    os.unlink(os.path.join(gw.config.dir, "conf.d", "gone.yaml"))
+    reload("the service that has changed")
+    until(lambda: not samples(gw).matching("sallyport_service_errors_total", service="gone"), "one service is gone")
+    ask(4)
+    seen = settled(gw)
+    assert seen("service_requests_total", service="web") == 7 == seen("server_requests_total", service="web")
+    assert seen("connections_total", listener="http") == 7 and seen("last_reload_successful") == 1
+    gw.config.service("web", {"mode": "nonsense"})
+    until(lambda: samples(gw)("services", state="kept") == 1, "the last good version is kept")
+    assert samples(gw)("services", state="left_out") == 0 and samples(gw)("config_faults", severity="error") >= 1
+    taken = samples(gw)("reloads_total", result="taken")
+    gw.config.write("gateway.yaml", "listeners: nonsense")
+    reload("the refused one")
+    seen = samples(gw)
+    assert seen("last_reload_successful") == 0 and seen("reloads_total", result="refused") >= 1 and taken >= 1
+    assert abs(seen("last_reload_timestamp_seconds") - time.time()) < 60
+    ask(1)
+    assert settled(gw)("service_requests_total", service="web") == 8
+
+
+def test_what_was_said_of_a_server_is_told(gateway, http_server):
+    one, two = http_server(), http_server()
+    gw = gateway({"web": plain("web.example", one, two, health="off")})
+    curl("--unix-socket", os.path.join(gw.config.dir, "admin.sock"), "-f", "-X", "PATCH", "-H", "Content-Type: application/json",
+         "-d", '{"admin": "disabled"}', f"http://localhost/api/v1/servers/web/{one.address}")
+    seen = samples(gw)
+    assert seen("server_admin_state", server=one.address) == 2 and seen("server_admin_state", server=two.address) == 0
+    assert seen("service_servers", service="web") == 2 and seen("service_servers_up", service="web") == 1
 
 
 def test_promtool_has_nothing_to_say(gateway, http_server):

@@ -102,6 +102,29 @@ def test_plain_http_serve_and_refuse(gateway, http_server, leaf, ca):
     assert http(gw.ports["https"], host="refuse.example", tls=ca.client_context()).text == "refused"
 
 
+def test_plain_http_is_what_the_service_of_the_path_says(gateway, http_server, leaf):
+    """Neither a shorter path that is served without TLS, nor one that is refused, speaks for a longer one."""
+    make = named(http_server)
+    gw = gateway({"open": edge("a.example", make("open"), plain_http="serve"), "login": edge("a.example", make("login"), paths=["/login"]),
+                  "shut": edge("a.example", make("shut"), paths=["/shut"], plain_http="refuse"),
+                  "root": edge("b.example", make("root")), "late": edge("b.example", make("late"), paths=["/late"], plain_http="refuse")},
+                 certs={"c.pem": leaf("a.example", "b.example")}, settings={"listeners": {"https": {"public_port": 443}}})
+    port = gw.ports["http"]
+    assert http(port, "/", "a.example").text == "open"
+    assert http(port, "/login/x", "a.example").get("location") == "https://a.example/login/x"
+    assert http(port, "/shut", "a.example").status == 404
+    assert http(port, "/x", "b.example").get("location") == "https://b.example/x"
+    assert http(port, "/late", "b.example").status == 404
+
+
+def test_percent_encoding_in_either_case(gateway, http_server):
+    """RFC 3986 section 6.2.2.1: %2f and %2F are the same."""
+    make = named(http_server)
+    gw = gateway({"root": plain("a.example", make("root")), "coded": plain("a.example", make("coded"), paths=["/x%2fy"])})
+    for target in ("/x%2Fy", "/x%2fy", "/x%2Fy/z"):
+        assert http(gw.ports["http"], target, "a.example").text == "coded", target
+
+
 def test_redirect_mode(gateway, leaf, ca):
     gw = gateway({
         "keep": service("redirect", "keep.example", redirect={"to": "https://www.example.tld"}),

@@ -227,6 +227,7 @@ TEST_CASE("path: a prefix by segments") {
       {"/*", "/*"},
       {"/%41%7e/x", "/A~/x"},
       {"/a%2Fb", "/a%2Fb"},
+      {"/a%2fb", "/a%2Fb"},
       {"/%2e%2E/x", nullptr},
       {"/a%", nullptr},
       {"/a%4", nullptr},

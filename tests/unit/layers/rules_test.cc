@@ -14,6 +14,9 @@ struct Services {
       service = std::make_unique<Service>();
       service->config.name = name;
       service->config.mode = name.starts_with("redirect") ? config::Mode::redirect : config::Mode::http;
+      service->config.plain_http = name.starts_with("served")   ? config::PlainHttp::serve
+                                   : name.starts_with("refuse") ? config::PlainHttp::refuse
+                                                                : config::PlainHttp::redirect;
     }
     return service.get();
   }
@@ -96,15 +99,15 @@ TEST_CASE("normalized path: one spelling for what servers take for the same") {
            Row{"/x/%2e%2e/a", "/a"},
            Row{"/x/.%2e/a", "/a"},
            Row{"/x/%2e/a", "/x/a"},
-           Row{"/a%2fb", "/a%2fb"},  // a slash that is data ends no segment
-           Row{"/a%2f..%2fb", "/a%2f..%2fb"},
+           Row{"/a%2fb", "/a%2Fb"},  // a slash that is data ends no segment
+           Row{"/a%2f..%2fb", "/a%2F..%2Fb"},
            Row{"/a%252e", "/a%252e"},  // decoded once, never twice
            Row{"/a%25%32%65", "/a%252e"},
            Row{"/%", "/%"},
            Row{"/%4", "/%4"},
            Row{"/%zz/%4g", "/%zz/%4g"},
            Row{"/a%00b", "/a%00b"},
-           Row{"/%c3%a4", "/%c3%a4"},
+           Row{"/%c3%a4", "/%C3%A4"},
            Row{"/a;v=1/..;/b", "/a;v=1/..;/b"},
            Row{"", ""},
        }) {
@@ -155,6 +158,7 @@ TEST_CASE("path table: the longest prefix of whole segments wins, in whatever sp
            Row{"/app%2Fadmin", "/"},
            Row{"/app/admin%2fx", "/app"},
            Row{"/app/admin/a%2Fb", "/app/admin/a%2Fb"},
+           Row{"/app/admin/a%2fb", "/app/admin/a%2Fb"},
            Row{"/~user/x", "/%7Euser"},
            Row{"/%7euser", "/%7Euser"},
            // What has no path: OPTIONS *, and nothing at all.
@@ -227,7 +231,11 @@ TEST_CASE("routes without TLS: a service that claims the host, else to https, el
   https.at("*.wild.tld").https_port = 8443;
   https.at("refused.tld").https_port = 0;
   https.at("both.tld").https_port = 443;
-  https.at("served.tld").served.add("/app", services["served"]);
+  https.at("served.tld").paths.add("/app", services["served"]);
+  https.at("mixed.tld").https_port = 443;
+  https.at("mixed.tld").paths.add("/", services["served-root"]);
+  https.at("mixed.tld").paths.add("/login", services["login"]);
+  https.at("mixed.tld").paths.add("/shut", services["refused"]);
   rules.plain.at("http.tld").paths.add("/", services["http"]);
   rules.plain.at("both.tld").paths.add("/.well-known", services["acme"]);
   rules.plain.at("old.tld").paths.add("/", services["redirect-old"]);
@@ -251,6 +259,9 @@ TEST_CASE("routes without TLS: a service that claims the host, else to https, el
              Row{"refused.tld", "/", "404", "404"},
              Row{"served.tld", "/app/x", "proxy served", "404"},
              Row{"served.tld", "/x", "404", "404"},
+             Row{"mixed.tld", "/x", "proxy served-root", "404"},
+             Row{"mixed.tld", "/login/x", "https 443", "404"},
+             Row{"mixed.tld", "/shut", "404", "404"},
              Row{"unknown.tld", "/", "404", "404"},
              Row{"", "/", "404", "404"},
          }) {

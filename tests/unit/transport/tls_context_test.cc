@@ -5,6 +5,7 @@
 
 #include "catch.h"
 #include "holding.h"
+#include "metrics/counters.h"
 #include "test_certificates.h"
 #include "tls_pair.h"
 #include "transport/ticket_keys.h"
