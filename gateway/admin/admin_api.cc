@@ -83,7 +83,7 @@ void AdminApi::add_reading() {
   get("/api/v1/sessions", {"service", "client", "listener", "sort", "limit"},
       [this](const AdminRequest& request, const Responder& responder) { sessions(request, responder); });
   get("/api/v1/certificates", {}, at_once([this](const AdminRequest&) {
-        return json_answer(certificates_.make(control_.shared_snapshot()));
+        return json_answer(certificates_.make(control_.snapshot_ptr()));
       }));
   get("/api/v1/sticky", {"service", "limit"}, at_once([this](const AdminRequest& request) { return sticky(request); }));
   get("/api/v1/history", {"service"}, at_once([this](const AdminRequest& request) { return history(request); }));

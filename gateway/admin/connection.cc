@@ -13,6 +13,7 @@ constexpr milliseconds kRequest{10'000};  // from its first byte to its last
 constexpr milliseconds kAnswer{120'000};  // handlers have times of their own
 constexpr milliseconds kUnread{20'000};   // without progress
 constexpr milliseconds kLast{2'000};  // a close while the client still sends would be a reset, and its answer lost
+constexpr int kRounds = 32;
 constexpr size_t kMostPending = 64 * 1024;  // with more than this unread no further request is looked at
 
 }  // namespace
@@ -39,6 +40,7 @@ void AdminConnection::close() {
   transport_.reset();
   deadline_.disarm();
   static_cast<ListHook<AdminConnection>&>(*this).unlink();
+  static_cast<ListHook<Runnable>&>(*this).unlink();
   io.loop.bury(std::unique_ptr<Doomed>(this));
   owner_.closed(*this);
 }
@@ -46,7 +48,12 @@ void AdminConnection::close() {
 void AdminConnection::pump() {
   if (pumping_) return;
   pumping_ = true;
-  while (transport_ && step()) {}
+  int round = 0;
+  while (transport_ && step())
+    if (++round == kRounds) {
+      transport_->io().loop.run_soon(*this);  // others of the control thread have their turn, however much comes
+      break;
+    }
   pumping_ = false;
 }
 
@@ -70,9 +77,13 @@ bool AdminConnection::step() {
     process();
     return true;
   }
+  if (ended_) {
+    if (transport.pending() == 0) close();
+    return false;
+  }
   switch (transport.read()) {
     case Transport::Read::again: return false;
-    case Transport::Read::eof:
+    case Transport::Read::eof: ended_ = true; return true;
     case Transport::Read::failed: close(); return false;
     case Transport::Read::data: break;
   }

@@ -17,7 +17,8 @@ class AdminConnection final : public ListHook<AdminConnection>,
                               public Doomed,
                               private IoHandler,
                               private Responder::Client,
-                              private Deadline::Owner {
+                              private Deadline::Owner,
+                              private Runnable {
  public:
   class Owner {
    public:
@@ -51,6 +52,7 @@ class AdminConnection final : public ListHook<AdminConnection>,
 
   void on_io() override { pump(); }
   void on_deadline(Deadline& which) override;
+  void on_run() override { pump(); }
   void answer(const AdminAnswer& answer) override;
   void begin_events() override;
   void send_event(std::string_view name, std::string_view data) override;
@@ -80,6 +82,7 @@ class AdminConnection final : public ListHook<AdminConnection>,
   uint64_t sent_ = 0;  // when the deadline was armed
   Mode mode_ = Mode::idle;
   bool input_incomplete_ = false;
+  bool ended_ = false;  // the client has ended its side
   bool pumping_ = false;
 };
 

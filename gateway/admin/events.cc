@@ -81,7 +81,7 @@ bool Events::add(const Responder& responder, const Json& status) {
   if (listeners_.empty()) reload_told_ = control_.last_reload().time;
   responder.client()->send_event("status", text_of(status));
   listeners_.push_back({responder});
-  if (!snapshot_) mark_all(control_.shared_snapshot());
+  if (!snapshot_) mark_all(control_.snapshot_ptr());
   tell_first(listeners_.back());
   if (!quick_.armed()) {
     turns_ = EndpointHealth::turns();
@@ -104,7 +104,7 @@ void Events::begin(const Snapshot& snapshot) {
   ++round_;
   gone_.clear();
   if (snapshot_.get() == &snapshot) return;
-  mark_all(control_.shared_snapshot());
+  mark_all(control_.snapshot_ptr());
   for (Listener& listener : listeners_) listener.next = 0;  // who has not been told of all begins again
 }
 
@@ -146,7 +146,7 @@ void Events::look(size_t index, const Service& service, const ServiceTotals& tot
 void Events::look_at_states() {
   const uint64_t turns = EndpointHealth::turns();
   if (turns == turns_ && !hurried_) return;
-  if (snapshot_ != control_.shared_snapshot()) return;  // the next round sees to it
+  if (snapshot_ != control_.snapshot_ptr()) return;  // the next round sees to it
   turns_ = turns;
   hurried_ = false;
   ++round_;
@@ -237,7 +237,7 @@ void Events::on_deadline(Deadline& which) {
     control_.loop().arm(quick_, kQuick);
     return;
   }
-  if (snapshot_ != control_.shared_snapshot()) return;  // the next round sees to it
+  if (snapshot_ != control_.snapshot_ptr()) return;  // the next round sees to it
   for (Listener& listener : listeners_)
     if (!listener.complete) tell_first(listener);
 }

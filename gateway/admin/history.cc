@@ -59,7 +59,7 @@ void History::end_step(const Sums& gateway, int64_t unix_ms) {
   for (auto it = tracks_.begin(); it != tracks_.end();) {
     Track& track = it->second;
     const bool gone = track.seen_step != step_;
-    if (track.ring && (gone || track.active_step + kSteps < step_)) {
+    if (track.ring && (gone || track.active_step + kSteps <= step_)) {
       track.ring.reset();
       --rings_;
     }

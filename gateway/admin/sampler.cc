@@ -40,7 +40,7 @@ void Sampler::on_deadline(Deadline&) {
   due_ms_ = std::max(due_ms_ + kStepMs, now + kStepMs / 2);
   control_.loop().arm(deadline_, std::chrono::milliseconds(due_ms_ - now));
   if (snapshot_) return;  // the round before is not over yet
-  snapshot_ = control_.shared_snapshot();
+  snapshot_ = control_.snapshot_ptr();
   next_ = 0;
   counting_ = {};
   history_.begin_step();

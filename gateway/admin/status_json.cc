@@ -13,7 +13,7 @@ namespace {
 
 constexpr auto kExpiring = std::chrono::hours(14 * 24);
 
-Json listeners_json(const Control& control, bool& all_open) {
+Json listeners_json(const Control& control) {
   Json out = Json::array();
   for (const Control::ListenerState& listener : control.listener_states()) {
     Json binds = Json::array();
@@ -21,10 +21,7 @@ Json listeners_json(const Control& control, bool& all_open) {
       Json one;
       one["address"] = bind.address;
       one["state"] = bind.error.empty() ? "open" : "failed";
-      if (!bind.error.empty()) {
-        one["error"] = bind.error;
-        all_open = false;
-      }
+      if (!bind.error.empty()) one["error"] = bind.error;
       binds.push_back(std::move(one));
     }
     Json one;
@@ -66,15 +63,12 @@ ServiceCounts count_services(const Snapshot& snapshot) {
 
 Json status_json(const Control& control, const History& history, const ServiceCounts& services, int64_t started) {
   const Snapshot& snapshot = control.snapshot();
-  bool all_open = true;
-  Json listeners = listeners_json(control, all_open);
   const ReloadReport& last = control.last_reload();
-  const bool degraded = !all_open || last.result == ReloadReport::Result::refused;
   const GatewayTotals totals = totals_of(control);
   Json out;
   out["version"] = SALLYPORT_VERSION;
   out["pid"] = getpid();
-  out["state"] = control.draining() ? "draining" : !control.serving() ? "starting" : degraded ? "degraded" : "serving";
+  out["state"] = control.draining() ? "draining" : !control.serving() ? "starting" : control.degraded() ? "degraded" : "serving";
   out["started"] = started;
   out["now"] = unix_ms();
   out["workers"] = control.workers().size();
@@ -95,7 +89,7 @@ Json status_json(const Control& control, const History& history, const ServiceCo
                      {"degraded", services.degraded},
                      {"down", services.down},
                      {"left_out", snapshot.config.left_out.size()}};
-  out["listeners"] = std::move(listeners);
+  out["listeners"] = listeners_json(control);
   out["reload"] = {{"count", control.reloads()}, {"refused", control.reloads_refused()}};
   if (last.time != 0) out["reload"]["last"] = report_json(last);
   out["log"] = {{"level", log::name_of(log::level())}, {"dropped", log::dropped()}};

@@ -31,6 +31,7 @@ class Control final : private Deadline::Owner {
 
   Loop& loop() noexcept { return loop_; }
   const Snapshot& snapshot() const noexcept { return *snapshot_; }
+  const std::shared_ptr<const Snapshot>& snapshot_ptr() const noexcept { return snapshot_; }
   bool serving() const noexcept { return serving_ && !draining_; }
   bool draining() const noexcept { return draining_; }
   // Not all is as it should be: a listener could not be opened, or gateway.yaml has a fault and the last good one stays.
@@ -51,8 +52,6 @@ class Control final : private Deadline::Owner {
   // Called after each reload, when it is in place. For those who show, count or tell it.
   void on_reloaded(std::function<void(const ReloadReport&)> observer) { observers_.push_back(std::move(observer)); }
   const std::filesystem::path& directory() const noexcept { return directory_; }
-  // For who goes on with it over several turns.
-  std::shared_ptr<const Snapshot> shared_snapshot() const noexcept { return snapshot_; }
   struct ListenerState {
     struct BindState {
       std::string address;

@@ -331,11 +331,12 @@ void Session::describe(SessionInfo& info) const {
 }
 
 void Session::abort(End why) {
+  if (why == End::killed) transport->reset_on_close();
   if (state_ == State::flowing && flow_) {
     flow_->abort(why);
-  } else {
-    end();
+    if (why != End::killed || state_ != State::lingering) return;
   }
+  end();
 }
 
 ServiceUse Session::use(const Service& service) { return owner_.use(service); }

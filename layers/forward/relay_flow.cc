@@ -62,10 +62,7 @@ void RelayFlow::on_io() {
 }
 
 void RelayFlow::abort(End why) {
-  if (why == End::killed) {
-    client_.transport->reset_on_close();
-    if (tunnel_) tunnel_->server().transport->reset_on_close();
-  }
+  if (why == End::killed && tunnel_) tunnel_->server().transport->reset_on_close();
   finish(why);
 }
 

@@ -425,10 +425,7 @@ void H1Flow::drain() {
 void H1Flow::abort(End why) {
   if (ended_) return;
   if (tunnel_) {
-    if (why == End::killed) {
-      client_.transport->reset_on_close();
-      tunnel_->server().transport->reset_on_close();
-    }
+    if (why == End::killed) tunnel_->server().transport->reset_on_close();
     on_tunnel_over(why, {});
   } else {
     cut(why, {});

@@ -52,8 +52,12 @@ TEST_CASE("auth: a name that may lead here for somebody else is refused, and so 
            Row{"127.0.0.1:8404", {{"Sec-Fetch-Site", "same-site"}}, 403},
        }) {
     CAPTURE(row.host, row.fields);
-    CHECK(status_of(refuse_page(kLoopback, head_of(row.host, row.fields))) == row.status);
-    CHECK(status_of(refuse_page(kSocket, head_of(row.host, row.fields))) == 200);
+    const http::RequestHead head = head_of(row.host, row.fields);
+    auto refused = refuse_page(kLoopback, head);
+    if (!refused) refused = refuse_access(kLoopback, AdminNeed::read, head);
+    CHECK(status_of(refused) == row.status);
+    CHECK(status_of(refuse_page(kSocket, head)) == 200);
+    CHECK(status_of(refuse_access(kSocket, AdminNeed::read, head)) == 200);
   }
   // Following a link to a page is no fault.
   CHECK(!refuse_page(kLoopback, head_of("127.0.0.1", {{"Sec-Fetch-Site", "cross-site"}}, "/")));
@@ -67,6 +71,14 @@ TEST_CASE("auth: names of admin.hosts are its own, others are not") {
   CHECK(status_of(refuse_page(named, head_of("gateway.example", {{"Origin", "https://other.example"}}))) == 403);
   CHECK(status_of(refuse_page(named, head_of("other.example", {}))) == 403);
   CHECK(status_of(refuse_page(named, head_of("a.gateway.example", {}))) == 403);
+}
+
+TEST_CASE("auth: who has the token may call it by any name, and /health tells nobody anything") {
+  for (const AdminPlace* place : {&kLoopback, &kLan}) {
+    CHECK(!refuse_access(*place, AdminNeed::read, head_of("gw.lan:8404", {{"Authorization", "Bearer secret"}})));
+    CHECK(!refuse_access(*place, AdminNeed::nothing, head_of("gw.lan:8404")));
+  }
+  CHECK(status_of(refuse_access(kLan, AdminNeed::read, head_of("gw.lan:8404"))) == 401);
 }
 
 TEST_CASE("auth: who needs the token, and where") {

@@ -1,5 +1,6 @@
 #include "upstream/balancer.h"
 
+#include <algorithm>
 #include <map>
 
 #include "catch.h"
@@ -294,6 +295,75 @@ TEST_CASE("random: two are drawn by weight, and the lighter of them is taken") {
   share.clear();
   for (int i = 0; i < 8000; ++i) ++share[choose(balancer).index];
   CHECK(std::abs(share[2] - 2000) < 400);  // only where it was drawn twice
+}
+
+TEST_CASE("what the operator says of a server: disabled gets nobody, draining only who was there before") {
+  using enum AdminState;
+  using Kind = Balancer::Choice::Kind;
+  struct Row {
+    std::vector<AdminState> states;
+    int preferred;
+    const char* turns;
+  };
+  for (const Row& row : {
+           Row{{enabled, enabled}, -1, "abab"},
+           Row{{disabled, enabled}, -1, "bbbb"},
+           Row{{draining, enabled}, -1, "bbbb"},
+           Row{{disabled, enabled}, 0, "bbbb"},
+           Row{{draining, enabled}, 0, "aaaa"},
+           Row{{draining, draining}, -1, "----"},
+           Row{{draining, draining}, 1, "bbbb"},
+           Row{{draining, disabled}, 1, "----"},
+           Row{{disabled, disabled}, 0, "----"},
+           Row{{disabled}, -1, "----"},
+           Row{{draining}, -1, "----"},
+           Row{{draining}, 0, "aaaa"},
+           Row{{disabled}, 0, "----"},
+       }) {
+    CAPTURE(row.turns, row.preferred);
+    Upstream servers = upstream(config::Balance::round_robin, std::vector<uint32_t>(row.states.size(), 1));
+    for (size_t i = 0; i < row.states.size(); ++i) servers.endpoints[i]->set_admin(row.states[i]);
+    Balancer balancer(servers, 0);
+    std::string out;
+    for (int i = 0; i < 4; ++i) {
+      Balancer::Wish wish;
+      wish.preferred = row.preferred;
+      const Balancer::Choice choice = balancer.pick(wish);
+      out += choice.kind == Kind::server ? static_cast<char>('a' + choice.index) : '-';
+      // Who waits in a queue goes by the same.
+      const auto candidates = balancer.candidates(0, row.preferred);
+      const bool stands = std::find(candidates.begin(), candidates.end(), static_cast<size_t>(choice.index)) != candidates.end();
+      CHECK((choice.kind == Kind::none) == candidates.empty());
+      CHECK((choice.kind == Kind::none || stands));
+    }
+    CHECK(out == row.turns);
+  }
+}
+
+TEST_CASE("a draining backup keeps its clients only while no other server is up") {
+  Upstream servers = upstream(config::Balance::round_robin, {1, 1});
+  servers.endpoints[1]->set_backup(true);
+  servers.endpoints[1]->set_admin(AdminState::draining);
+  Balancer balancer(servers, 0);
+  Balancer::Wish wish;
+  wish.preferred = 1;
+  CHECK(balancer.pick(wish).index == 0);
+  servers.endpoints[0]->set_admin(AdminState::disabled);
+  CHECK(balancer.pick(wish).index == 1);
+}
+
+TEST_CASE("the operator's weight goes before the written one, until it is taken back") {
+  Upstream servers = upstream(config::Balance::round_robin, {1, 1});
+  Balancer balancer(servers, 0);
+  servers.endpoints[0]->tell_weight(3);
+  CHECK(turns(balancer, 8) == "aabaaaba");
+  CHECK(servers.endpoints[0]->written_weight() == 1);
+  servers.endpoints[0]->set_weight(7);  // an SRV record's
+  CHECK(servers.endpoints[0]->weight() == 3);
+  servers.endpoints[0]->tell_weight(0);
+  CHECK(turns(balancer, 3) == "bbb");
+  servers.endpoints[0]->forget_told_weight();
+  CHECK(servers.endpoints[0]->weight() == 7);
 }
 
 }  // namespace sallyport

@@ -99,4 +99,19 @@ TEST_CASE("sticky: what is written down comes back in its order, less what has e
   CHECK_FALSE(table.fits(rules(4)));
 }
 
+TEST_CASE("sticky: one client is forgotten") {
+  StickyTable table(rules(100, 64));
+  table.store(client("10.0.0.1"), 7, 1);
+  table.store(client("10.0.0.2"), 8, 1);
+  table.store(client("2001:db8::1"), 9, 1);
+  const uint64_t uses = table.uses();
+  CHECK(table.remove(*Address::parse_ip("10.0.0.1", 0)));
+  CHECK(table.uses() != uses);
+  CHECK(!table.remove(*Address::parse_ip("10.0.0.1", 0)));
+  CHECK(table.find(client("10.0.0.1"), 1) == 0);
+  CHECK(table.find(client("10.0.0.2"), 1) == 8);
+  CHECK(table.remove(*Address::parse_ip("2001:db8::ffff", 0)));  // of the same /64
+  CHECK(table.size() == 1);
+}
+
 }  // namespace sallyport
