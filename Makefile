@@ -4,6 +4,7 @@ JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 UNIT_DIR ?= /etc/systemd/system
 IMAGE ?= localhost/sallyport
+SOCKET_UNITS := $(notdir $(wildcard compose/systemd/*.socket))
 PYTEST_FLAGS ?=
 PYTEST = $(PYTHON) -m pytest $(PYTEST_FLAGS)
 # Side by side, as most tests wait most of the time; a test that hangs fails by itself.
@@ -128,16 +129,19 @@ tidy: build/dev/build.ninja
 
 install: build
 	DESTDIR=$(DESTDIR) cmake --install build/release --prefix $(PREFIX)
-	install -d $(DESTDIR)$(UNIT_DIR) $(DESTDIR)$(PREFIX)/share/doc/sallyport/docs/backends
-	sed 's|/usr/local/bin/|$(PREFIX)/bin/|' compose/systemd/sallyport.service >$(DESTDIR)$(UNIT_DIR)/sallyport.service
+	install -d $(DESTDIR)$(UNIT_DIR) $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/share/doc/sallyport/docs/backends
+	sed 's|/usr/local/|$(PREFIX)/|' compose/systemd/sallyport.service >$(DESTDIR)$(UNIT_DIR)/sallyport.service
 	chmod 644 $(DESTDIR)$(UNIT_DIR)/sallyport.service
-	install -m 644 README.md CHANGELOG.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/sallyport/
+	install -m 644 $(addprefix compose/systemd/,$(SOCKET_UNITS)) $(DESTDIR)$(UNIT_DIR)/
+	install -m 644 compose/systemd/sallyport.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/sallyport.conf
+	install -m 644 README.md CHANGELOG.md LICENSE compose/systemd/notify-reload.conf $(DESTDIR)$(PREFIX)/share/doc/sallyport/
 	install -m 644 docs/*.md $(wildcard docs/*.svg) $(DESTDIR)$(PREFIX)/share/doc/sallyport/docs/
 	install -m 644 docs/backends/*.md $(DESTDIR)$(PREFIX)/share/doc/sallyport/docs/backends/
 	cp -R examples $(DESTDIR)$(PREFIX)/share/doc/sallyport/
 
 uninstall:
-	rm -rf $(DESTDIR)$(PREFIX)/bin/sallyport $(DESTDIR)$(UNIT_DIR)/sallyport.service $(DESTDIR)$(PREFIX)/share/doc/sallyport
+	rm -rf $(DESTDIR)$(PREFIX)/bin/sallyport $(DESTDIR)$(PREFIX)/share/doc/sallyport \
+	  $(DESTDIR)$(PREFIX)/lib/sysusers.d/sallyport.conf $(addprefix $(DESTDIR)$(UNIT_DIR)/,sallyport.service $(SOCKET_UNITS))
 
 clean:
 	rm -rf build

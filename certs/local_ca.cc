@@ -191,6 +191,10 @@ Result<LocalCa> init_ca(const fs::path& config_directory, const std::string& com
   LocalCa paths = local_ca_paths(config_directory);
   if (common_name.empty() || common_name.size() > kMaxCommonName) return fault("the CA's name must have 1 to 64 bytes");
   std::error_code failed;
+  if (fs::exists(fs::symlink_status(paths.key, failed)) && !fs::exists(fs::symlink_status(paths.certificate, failed)))
+    return fault(paths.key.string() + " is there without its certificate, " + paths.certificate.string() +
+                 ": an earlier init-ca was cut off, or the certificate was moved away. Put it back, or remove the key and try "
+                 "again");
   for (const fs::path& file : {paths.certificate, paths.key})
     if (fs::exists(fs::symlink_status(file, failed)))
       return fault(file.string() +

@@ -92,6 +92,7 @@ void AdminApi::add_reading() {
 
 AdminAnswer AdminApi::health() const {
   if (control_.draining()) return text_answer(503, "draining\n");
+  if (control_.watchdog().stuck() != nullptr) return text_answer(503, "a worker does not answer\n");
   return control_.serving() ? text_answer(200, "serving\n") : text_answer(503, "starting\n");
 }
 

@@ -133,11 +133,26 @@ void set_reset_on_close(int fd) noexcept {
   setsockopt(fd, SOL_SOCKET, SO_LINGER, &cut, sizeof cut);
 }
 
-bool same_address_listening(int fd, const Address& address) noexcept {
-  int listening = 0;
-  socklen_t length = sizeof listening;
-  if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) != 0 || listening == 0) return false;
-  return local_address(fd) == address;
+namespace {
+
+int option_of(int fd, int level, int name) noexcept {
+  int value = 0;
+  socklen_t length = sizeof value;
+  return getsockopt(fd, level, name, &value, &length) == 0 ? value : -1;
 }
+
+}  // namespace
+
+SocketKind kind_of_socket(int fd) noexcept {
+  const int type = option_of(fd, SOL_SOCKET, SO_TYPE);
+  if (type < 0) return SocketKind::no_socket;
+  const int family = option_of(fd, SOL_SOCKET, SO_DOMAIN);
+  if (family != AF_INET && family != AF_INET6 && family != AF_UNIX) return SocketKind::other_family;
+  if (type != SOCK_STREAM) return SocketKind::datagram;
+  return option_of(fd, SOL_SOCKET, SO_ACCEPTCONN) > 0 ? SocketKind::listening : SocketKind::connection;
+}
+
+bool is_v6_only(int fd) noexcept { return option_of(fd, IPPROTO_IPV6, IPV6_V6ONLY) > 0; }
+bool shares_port(int fd) noexcept { return option_of(fd, SOL_SOCKET, SO_REUSEPORT) > 0; }
 
 }  // namespace sallyport

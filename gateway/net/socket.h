@@ -51,6 +51,12 @@ inline bool needs_keep_alive(std::chrono::milliseconds silence) noexcept {
 }
 // The close that follows sends RST, not FIN: the peer sees a cut, never a clean end (SO_LINGER 0).
 void set_reset_on_close(int fd) noexcept;
-bool same_address_listening(int fd, const Address& address) noexcept;
+
+// What a descriptor is that somebody else opened.
+enum class SocketKind : uint8_t { listening, connection, datagram, other_family, no_socket };
+SocketKind kind_of_socket(int fd) noexcept;
+bool is_v6_only(int fd) noexcept;
+// Others may listen on the same address beside it (SO_REUSEPORT).
+bool shares_port(int fd) noexcept;
 
 }  // namespace sallyport

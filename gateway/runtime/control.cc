@@ -108,6 +108,7 @@ Control::Control(std::filesystem::path directory)
       reloader_(background_, {[this] { return rebuild_input(); }, [] { notify_reloading(); },
                         [this](Rebuilt rebuilt, Reloader::Done done) { publish(std::move(rebuilt), std::move(done)); }}),
       watcher_(loop_, [this] { reload(ReloadReport::By::files); }),
+      watchdog_(loop_, notify_alive),
       drain_end_(*this),
       names_wait_(*this),
       rotate_(*this),
@@ -196,6 +197,7 @@ void Control::start_workers() {
   for (auto& worker : workers_) {
     worker->publish(snapshot_);
     worker->start();
+    watchdog_.watch(format("worker-{}", worker->context().number), worker->loop());
   }
   listeners_.hand_out();
 }
@@ -224,6 +226,7 @@ int Control::run() {
     loop_.arm(save_, kSave);
     log::info("{} with {} worker{}", status, workers_.size(), workers_.size() == 1 ? "" : "s");
     notify_ready(status);
+    watchdog_.start(watchdog_period());
     alerts_.follow(snapshot_);
     alerts_.reloaded(last_reload_);
     watch_files();

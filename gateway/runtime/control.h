@@ -15,6 +15,7 @@
 #include "runtime/open_listeners.h"
 #include "runtime/reloader.h"
 #include "runtime/state_files.h"
+#include "runtime/watchdog.h"
 #include "runtime/worker.h"
 
 namespace sallyport {
@@ -37,6 +38,7 @@ class Control final : private Deadline::Owner {
   // Not all is as it should be: a listener could not be opened, or gateway.yaml has a fault and the last good one stays.
   bool degraded() const noexcept { return listeners_.degraded() || snapshot_->config.gateway_faulty; }
   const std::vector<std::unique_ptr<Worker>>& workers() const noexcept { return workers_; }
+  const Watchdog& watchdog() const noexcept { return watchdog_; }
   const Alerts& alerts() const noexcept { return alerts_; }
   const OpenListeners& listeners() const noexcept { return listeners_; }
   const GatewayLimits& limits() const noexcept { return limits_; }
@@ -97,6 +99,7 @@ class Control final : private Deadline::Owner {
   Background background_{loop_};
   Reloader reloader_;
   FileWatcher watcher_;
+  Watchdog watchdog_;
   ReloadReport last_reload_;
   uint64_t reloads_ = 0;
   uint64_t reloads_refused_ = 0;

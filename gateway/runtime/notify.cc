@@ -6,6 +6,8 @@
 #include <sys/un.h>
 #include <systemd/sd-daemon.h>
 
+#include <algorithm>
+#include <charconv>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
@@ -18,14 +20,34 @@ namespace sallyport {
 namespace {
 
 constexpr int kPatience = 100;  // ms
+constexpr size_t kAtOnce = 200;  // descriptors in one message; the kernel takes 253 (SCM_MAX_FD)
+
+// With the message goes a copy of each descriptor (unix(7), SCM_RIGHTS).
+void send_with(int to, const std::string& text, std::span<const int> fds) {
+  iovec part{const_cast<char*>(text.data()), text.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kAtOnce)] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  if (!fds.empty()) {
+    message.msg_control = control;
+    message.msg_controllen = CMSG_SPACE(fds.size_bytes());
+    cmsghdr* head = CMSG_FIRSTHDR(&message);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(fds.size_bytes());
+    std::memcpy(CMSG_DATA(head), fds.data(), fds.size_bytes());
+  }
+  sendmsg(to, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
 
 // sd_notify() waits for as long as the manager does not read; this gives up. A message that is lost is a line of status,
-// or a READY=1 that the next one repeats.
-void tell(const std::string& text) {
+// a READY=1 that the next one repeats, or a socket that is not kept.
+void tell(const std::string& text, std::span<const int> fds = {}) {
   const char* place = std::getenv("NOTIFY_SOCKET");
   sockaddr_un address{};
   if (place == nullptr || (place[0] != '/' && place[0] != '@') || std::strlen(place) >= sizeof address.sun_path) {
-    sd_notify(0, text.c_str());
+    sd_pid_notify_with_fds(0, 0, text.c_str(), fds.data(), static_cast<unsigned>(fds.size()));
     return;
   }
   address.sun_family = AF_UNIX;
@@ -35,7 +57,7 @@ void tell(const std::string& text) {
   const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + std::strlen(place));
   if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), length) != 0) return;
   pollfd room{fd.get(), POLLOUT, 0};
-  if (poll(&room, 1, kPatience) > 0) send(fd.get(), text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (poll(&room, 1, kPatience) > 0) send_with(fd.get(), text, fds);
 }
 
 }  // namespace
@@ -47,6 +69,14 @@ void notify_reloading() {
 }
 void notify_stopping() { tell("STOPPING=1\nSTATUS=stopping"); }
 void notify_status(const std::string& status) { tell("STATUS=" + status); }
+
+void notify_alive() { tell("WATCHDOG=1"); }
+
+std::optional<std::chrono::microseconds> watchdog_period() {
+  uint64_t period = 0;
+  if (sd_watchdog_enabled(0, &period) <= 0) return std::nullopt;
+  return std::chrono::microseconds(period);
+}
 
 std::vector<InheritedSocket> inherited_sockets() {
   std::vector<InheritedSocket> out;
@@ -62,6 +92,24 @@ std::vector<InheritedSocket> inherited_sockets() {
     free(names);
   }
   return out;
+}
+
+void put_into_store(const std::string& name, std::span<const int> fds) {
+  while (!fds.empty()) {
+    const auto some = fds.first(std::min(fds.size(), kAtOnce));
+    tell("FDSTORE=1\nFDNAME=" + name, some);
+    fds = fds.subspan(some.size());
+  }
+}
+
+void take_from_store(const std::string& name) { tell("FDSTOREREMOVE=1\nFDNAME=" + name); }
+void wait_for_manager() { sd_notify_barrier(0, 1'000'000); }
+
+std::optional<unsigned> store_room() {
+  const char* text = std::getenv("FDSTORE");
+  unsigned room = 0;
+  if (text == nullptr || std::from_chars(text, text + std::strlen(text), room).ec != std::errc()) return std::nullopt;
+  return room;
 }
 
 }  // namespace sallyport

@@ -27,13 +27,17 @@ std::shared_ptr<ListenerShare> OpenListeners::share_for(const ListenerRules& rul
 
 bool OpenListeners::open(const Snapshot& snapshot, unsigned workers, std::vector<InheritedSocket> inherited) {
   opener_ = std::make_unique<SocketOpener>(workers, std::move(inherited));
-  for (const auto& rules : snapshot.listeners) {
-    const auto share = share_for(*rules);
-    if (take_over(share)) continue;
-    for (const config::Bind& bind : rules->config.binds) try_open(share, bind, true);
-  }
-  for (const std::string& name : opener_->unused())
-    log::warn("a socket named \"{}\" was handed over, but no listener has that name", name);
+  opener_->forget_all_but(snapshot);
+  std::vector<std::pair<std::shared_ptr<ListenerShare>, const ListenerRules*>> without;
+  // Names first: a socket goes by its address only when no listener has its name.
+  for (const auto& rules : snapshot.listeners)
+    if (auto share = share_for(*rules); !take_over(share)) without.emplace_back(std::move(share), rules.get());
+  for (const auto& [share, rules] : without)
+    for (const config::Bind& bind : rules->config.binds)
+      if (!take_over_at(share, bind)) try_open(share, bind, true);
+  opener_->forget_the_rest();
+  for (const std::string& socket : opener_->unused())
+    log::warn("the socket {} was handed over, but no listener has that name or address", socket);
   return !open_.empty();
 }
 
@@ -44,6 +48,13 @@ bool OpenListeners::take_over(const std::shared_ptr<ListenerShare>& share) {
     open_.push_back({share, socket.address, true});
     deliver(std::move(socket));
   }
+  return !sockets.empty();
+}
+
+bool OpenListeners::take_over_at(const std::shared_ptr<ListenerShare>& share, const config::Bind& bind) {
+  std::vector<OpenSocket> sockets = opener_->take_over_at(share, bind);
+  if (!sockets.empty()) open_.push_back({share, bind.text, false});
+  for (OpenSocket& socket : sockets) deliver(std::move(socket));
   return !sockets.empty();
 }
 
@@ -72,20 +83,20 @@ void OpenListeners::deliver(OpenSocket socket) {
     not_handed_out_.push_back(std::move(socket));
     return;
   }
-  log::info("listener \"{}\" on {}", socket.share->name, socket.address);
-  for (size_t i = 0; i < workers_.size(); ++i) {
-    UniqueFd fd;
-    if (socket.shared) {
-      fd = UniqueFd(fcntl(socket.fds.front().get(), F_DUPFD_CLOEXEC, 3));
-    } else {
-      fd = std::move(socket.fds[i]);
-    }
-    Worker& worker = *workers_[i];
+  log::info("listener \"{}\" on {}{}", socket.share->name, socket.address, socket.from);
+  const auto give = [&socket](Worker& worker, UniqueFd fd) {
     // A message must be copyable: the descriptor travels in a shared box.
     auto box = std::make_shared<UniqueFd>(std::move(fd));
     worker.post([&worker, box, shared = socket.shared, share = socket.share, address = socket.address] {
       worker.add_listener(std::move(*box), shared, share, address);
     });
+  };
+  for (size_t i = 0; i < socket.fds.size(); ++i) {
+    if (!socket.shared) {
+      give(*workers_[i % workers_.size()], std::move(socket.fds[i]));
+      continue;
+    }
+    for (const auto& worker : workers_) give(*worker, UniqueFd(fcntl(socket.fds[i].get(), F_DUPFD_CLOEXEC, 3)));
   }
 }
 
@@ -145,7 +156,12 @@ OpenListeners::Change OpenListeners::follow(const Snapshot& snapshot) {
     change.closed.push_back(gone.address);
     close(gone);
   }
+  opener_->forget_all_but(snapshot);
   for (const auto& [share, bind] : missing) {
+    if (take_over_at(share, bind)) {
+      change.opened.push_back(bind.text);
+      continue;
+    }
     const bool known = std::any_of(failed_before.begin(), failed_before.end(), [&, text = bind.text](const auto& one) {
       return one.bind.text == text;
     });

@@ -51,6 +51,7 @@ class OpenListeners final : private Deadline::Owner {
   std::shared_ptr<ListenerShare> share_for(const ListenerRules& rules);
   void deliver(OpenSocket socket);
   bool take_over(const std::shared_ptr<ListenerShare>& share);
+  bool take_over_at(const std::shared_ptr<ListenerShare>& share, const config::Bind& bind);
   bool try_open(const std::shared_ptr<ListenerShare>& share, const config::Bind& bind, bool tell);
   bool keep_or_move(const std::shared_ptr<ListenerShare>& share, const config::Bind& bind, std::vector<Open>& left);
   void close(const Open& gone);

@@ -146,27 +146,20 @@ void Worker::add_listener(UniqueFd fd, bool shared, std::shared_ptr<ListenerShar
   listeners_.push_back(std::move(listener));
 }
 
-Listener* Worker::find_listener(const ListenerShare& share, const std::string& address) noexcept {
-  for (const auto& listener : listeners_)
-    if (listener->belongs_to(share) && listener->address() == address) return listener.get();
-  return nullptr;
-}
-
 void Worker::close_listener(const ListenerShare& share, const std::string& address) {
-  Listener* found = find_listener(share, address);
-  if (found == nullptr) return;
-  found->close_after_accepting();
-  for (auto& listener : listeners_)
-    if (listener.get() == found) loop_.bury(std::move(listener));
+  for (auto& listener : listeners_) {
+    if (!listener->belongs_to(share) || listener->address() != address) continue;
+    listener->close_after_accepting();
+    loop_.bury(std::move(listener));
+  }
   std::erase(listeners_, nullptr);
 }
 
 void Worker::move_listener(const ListenerShare& from, const std::string& address,
                            const std::shared_ptr<ListenerShare>& to) {
-  Listener* found = find_listener(from, address);
-  if (found == nullptr) return;
   shares_.push_back(to);
-  found->move_to(to);
+  for (auto& listener : listeners_)
+    if (listener->belongs_to(from) && listener->address() == address) listener->move_to(to);
 }
 
 bool Worker::accepted(UniqueFd fd, const Address& peer, ListenerShare& share) {

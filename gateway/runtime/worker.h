@@ -77,7 +77,6 @@ class Worker final : private Deadline::Owner {
   void end_of_turn();
   void retire_services();
   void end_what_is_gone();
-  Listener* find_listener(const ListenerShare& share, const std::string& address) noexcept;
 
   unsigned number_;
   GatewayLimits& limits_;

@@ -14,6 +14,8 @@ namespace {
 
 constexpr int kRounds = 16;
 
+constexpr config::Milliseconds kLastWord{500};  // for a first request, while stopping
+
 // What the deadline waits for.
 enum Wait : uint8_t { kNothing, kFirstRequest, kKeepAlive, kHead, kClient };
 
@@ -419,7 +421,12 @@ void H1Flow::on_tunnel_over(End end, std::string_view reason) {
 void H1Flow::drain() {
   draining_ = true;
   if (ended_ || tunnel_ || exchange_ || closing_) return;
-  close_when_sent(input_.empty());
+  if (waiting_for_ == kFirstRequest) {
+    // It has just shaken hands: what it came for is on its way.
+    client_.worker->io.loop.arm(deadline_, kLastWord);
+  } else {
+    close_when_sent(input_.empty());
+  }
 }
 
 void H1Flow::abort(End why) {

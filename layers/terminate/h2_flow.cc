@@ -105,8 +105,8 @@ bool H2Flow::step(bool& again) {
               : session_.failure_code() == http::H2Code::enhance_your_calm ? End::limit
                                                                            : End::bad_request;
     client_.reject(timed_out_          ? Rejection::timeout
-                                    : how == End::limit ? Rejection::flood
-                                                        : Rejection::bad_request);
+                   : how == End::limit ? Rejection::flood
+                                       : Rejection::bad_request);
     log_turned_away(client_, how, session_.failure());
     end_streams(how, session_.failure());
     client_.end_lingering();

@@ -53,9 +53,10 @@ def gateway():
     require_binary()
     started = []
 
-    def start(services=None, config=None, env=None, wrapper=(), pass_fds=(), preexec=None, wait_ready=True, **kw):
+    def start(services=None, config=None, env=None, wrapper=(), pass_fds=(), preexec=None, wait_ready=True, store=None,
+              **kw):
         config = config or Config(services, **kw)
-        running = Gateway(config, env=env, wrapper=wrapper, pass_fds=pass_fds, preexec=preexec, wait_ready=wait_ready)
+        running = Gateway(config, env=env, wrapper=wrapper, pass_fds=pass_fds, preexec=preexec, wait_ready=wait_ready, store=store)
         started.append(running)
         return running
 

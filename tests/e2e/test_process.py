@@ -17,9 +17,11 @@ from harness import hello
 from harness.client import Client, http
 from harness.gateway import Config, GatewayFailed, command, require_binary
 from harness.http_server import response
+from harness.manager import HAND_OVER
+from harness.metrics import metrics
 from harness.ports import free_port
 from harness.server import echo, pause
-from harness.services import passthrough, plain, ssh
+from harness.services import edge, passthrough, plain, ssh
 from harness.wait import until
 
 
@@ -149,6 +151,26 @@ def test_drain_closes_idle_connections_and_says_close(way):
     assert way.gw.process.wait(30) == 0
 
 
+def test_drain_waits_for_a_first_request(gateway, http_server, leaf, ca):
+    """A TLS client that has just shaken hands: its request is on its way, and is answered. One of three tries has to be in time."""
+    for attempt in range(3):
+        gw = gateway({"shop": edge("b.example", http_server())}, certs={"b.pem": leaf("b.example")},
+                     settings={"drain_timeout": "60s"})
+        with Client(gw.ports["https"], tls=ca.client_context(), name="b.example") as client:
+            until(lambda: sum(v for k, v in metrics(gw).items() if k.startswith("sallyport_tls_handshakes_total")) == 1, "the handshake is over")
+            gw.signal()
+            gw.wait_notified(b"STOPPING=1")
+            try:
+                reply = client.request(host="b.example")
+            except (OSError, AssertionError):
+                if attempt == 2:
+                    raise
+                continue
+        assert (reply.status, reply.get("connection", "").lower()) == (200, "close")
+        assert gw.process.wait(30) == 0
+        return
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_drain_has_an_end(gateway, tcp_server, number):
     gw = gateway({"git": ssh(tcp_server(echo))}, settings={"drain_timeout": "1s"})
@@ -196,18 +218,6 @@ def test_health_while_draining_is_503(gateway, tcp_server):
         assert command("health", "--config", gw.config.dir).returncode == 1
 
 
-# What systemd does: sockets from descriptor 3 on, LISTEN_PID the process's own.
-ACTIVATE = """
-import fcntl, os, sys
-high = [fcntl.fcntl(int(fd), fcntl.F_DUPFD, 100) for fd in sys.argv[1:3]]  # free ones, whatever numbers the test's have
-for n, fd in enumerate(high):
-    os.dup2(fd, 3 + n, inheritable=True)
-os.closerange(5, 20000)
-os.environ["LISTEN_PID"] = str(os.getpid())
-os.execv(sys.argv[3], sys.argv[3:])
-"""
-
-
 @pytest.mark.parametrize("workers", [1, 2])
 def test_socket_activation(gateway, http_server, tcp_server, workers):
     """LISTEN_FDS by name; the same socket serves all workers."""
@@ -220,7 +230,7 @@ def test_socket_activation(gateway, http_server, tcp_server, workers):
         sockets.append(one)
         made.ports[name] = one.getsockname()[1]
     numbers = [one.fileno() for one in sockets]
-    gw = gateway(config=made, wrapper=(sys.executable, "-c", ACTIVATE, *map(str, numbers)), pass_fds=numbers,
+    gw = gateway(config=made, wrapper=(sys.executable, "-c", HAND_OVER, ",".join(map(str, numbers))), pass_fds=numbers,
                  env={"LISTEN_FDS": "2", "LISTEN_FDNAMES": "ssh:http"})
     for one in sockets:
         one.close()

@@ -442,14 +442,14 @@ def test_editors_and_volumes(gateway, http_server):
 
 def test_systemd_is_told(gateway, http_server):
     gw = gateway({"a": plain("a.example", says(http_server, "here"))})
-    gw._notified = b""
     gw.config.service("b", plain("b.example", "127.0.0.1:9"))
     gw.signal(signal.SIGHUP)
     gw.wait_notified(b"RELOADING=1")
-    gw.wait_notified(b"READY=1")
-    words = gw._notified
-    assert b"MONOTONIC_USEC=" in words and words.index(b"RELOADING=1") < words.index(b"READY=1")
-    assert b"serving 2 services" in words
+    gw.wait_notified(b"READY=1", count=2)
+    words = [text for _, text in gw.notified]
+    begun = next(n for n, text in enumerate(words) if b"RELOADING=1" in text)
+    assert b"MONOTONIC_USEC=" in words[begun]
+    assert any(b"READY=1" in text and b"serving 2 services" in text for text in words[begun:])
 
 
 def test_the_configuration_folder_goes_and_comes(gateway, http_server):

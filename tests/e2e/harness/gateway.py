@@ -106,19 +106,20 @@ def command(*args, timeout=60, env=None):
 
 
 class Gateway(proc.ProcessView):
-    def __init__(self, config, env=None, wrapper=(), pass_fds=(), preexec=None, wait_ready=True):
+    def __init__(self, config, env=None, wrapper=(), pass_fds=(), preexec=None, wait_ready=True, store=None):
+        """store: where descriptors go that the gateway gives away to be kept (see manager.py); without one they are dropped."""
         self.config = config
         self.ports = config.ports
         self.lines = []      # every stderr line
         self.records = []    # those that are JSON
         self._lock = threading.Condition()
-        self._notified = b""
+        self.notified = []   # what the service manager was told: (when, text)
+        self._store = store
         self._notify_path = os.path.join(config.dir, "notify")
         if os.path.exists(self._notify_path):
             os.unlink(self._notify_path)
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notify.bind(self._notify_path)
-        self._notify.settimeout(0.05)
         # Where no name server answers, the names that do not exist are given up soon (resolv.conf(5)).
         environment = {**os.environ, "RES_OPTIONS": "timeout:1 attempts:2", "NOTIFY_SOCKET": self._notify_path, **(env or {})}
         self.process = subprocess.Popen([*wrapper, require_binary(), "run", "--config", config.dir], stdin=subprocess.DEVNULL,
@@ -127,6 +128,7 @@ class Gateway(proc.ProcessView):
         self.pid = self.process.pid
         self._reader = threading.Thread(target=self._read_log, daemon=True)
         self._reader.start()
+        threading.Thread(target=self._read_notify, daemon=True).start()
         if wait_ready:
             self.wait_notified(b"READY=1")
             self.idle_fds = self.settled_fds()
@@ -146,13 +148,34 @@ class Gateway(proc.ProcessView):
                     self.records.append(record)
                 self._lock.notify_all()
 
-    def wait_notified(self, word, timeout=60.0):
-        end = time.monotonic() + timeout
-        while word not in self._notified:
+    def _read_notify(self):
+        """All of it, at once: the gateway waits for whoever does not read. A barrier (sd_notify_barrier(3)) ends with the close."""
+        while True:
             try:
-                self._notified += self._notify.recv(4096) + b"\n"
-            except socket.timeout:
-                if self.process.poll() is not None:
+                data, fds, _, _ = socket.recv_fds(self._notify, 4096, 253)
+            except OSError:
+                return
+            if not data:
+                return
+            with self._lock:
+                if self._store is not None:
+                    fds = self._store.take(data.decode(), fds)
+                self.notified.append((time.monotonic(), data))
+                self._lock.notify_all()
+            for fd in fds:
+                os.close(fd)
+
+    def told(self, word):
+        """When the service manager was told this, each time."""
+        with self._lock:
+            return [when for when, text in self.notified if word in text.split(b"\n")]
+
+    def wait_notified(self, word, timeout=60.0, count=1):
+        end = time.monotonic() + timeout
+        with self._lock:
+            while len(self.told(word)) < count:
+                ended = self.process.poll() is not None
+                if not self._lock.wait(0.05) and ended:
                     self._reader.join(PATIENCE)
                     raise GatewayFailed(f"the gateway ended with {self.process.returncode} before {word.decode()}:\n"
                                         + self.log_text())
@@ -208,6 +231,10 @@ class Gateway(proc.ProcessView):
             self.process.wait()
             code = "still running after SIGTERM"
         self._reader.join(PATIENCE)
+        try:
+            self._notify.shutdown(socket.SHUT_RDWR)  # ends the thread that reads it
+        except OSError:
+            pass
         self._notify.close()
         text = "\n".join(self.lines)
         for word in SANITIZER_WORDS:
