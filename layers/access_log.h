@@ -1,10 +1,13 @@
 // One line per request, or per connection that is no HTTP: who, where to, what, how much, how long, and how it ended.
 #pragma once
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
 #include "base/address.h"
+#include "base/log_sink.h"
+#include "config/model.h"
 
 namespace sallyport {
 
@@ -42,23 +45,37 @@ struct AccessRecord {
   int64_t handshake_ms = -1, connect_ms = -1, first_byte_ms = -1, total_ms = -1;
   End end = End::ok;
   std::string_view reason;  // for people: a TLS error, which rule a request broke
+
+  // Of HTTP, for formats that show them.
+  std::string_view protocol;              // "HTTP/1.1"
+  std::string_view referer, user_agent;   // only where AccessLog::wants_headers()
+  bool tls = false;                       // TLS ended here
+  uint32_t retries = 0;
+  // Open at that time, this one included; only where AccessLog::wants_counts().
+  struct Counts {
+    uint64_t listener = 0, service = 0, server = 0;
+  } counts;
 };
 
 // Collects the lines of one worker and hands them to the log at the end of a turn. Single-threaded.
 class AccessLog {
  public:
-  explicit AccessLog(bool enabled) noexcept : enabled_(enabled) {}
-  void set_enabled(bool enabled) noexcept { enabled_ = enabled; }
-  bool enabled() const noexcept { return enabled_; }
+  // connections: of the whole gateway, for formats that show how many there are; may be null.
+  explicit AccessLog(const std::atomic<uint32_t>* connections = nullptr) noexcept : connections_(connections) {}
+  void configure(const config::Logs& logs);
+  bool enabled() const noexcept { return logs_.access; }
+  bool wants_headers() const noexcept { return logs_.access && logs_.pattern.wants_headers; }
+  bool wants_counts() const noexcept { return logs_.access && logs_.format == config::LogFormat::haproxy; }
   void write(const AccessRecord& record);
   void hand_over();
 
  private:
-  bool enabled_;
+  void append_line(const AccessRecord& record, bool timed);
+
+  const std::atomic<uint32_t>* connections_;
+  config::Logs logs_;
+  log::Shape shape_ = log::Shape::plain;
   std::string lines_;
 };
-
-void append_access_text(std::string& out, const AccessRecord& record);
-void append_access_json(std::string& out, const AccessRecord& record);
 
 }  // namespace sallyport

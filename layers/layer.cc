@@ -1,6 +1,7 @@
 #include "layers/layer.h"
 
 #include "layers/rules.h"
+#include "layers/service.h"
 #include "net/socket.h"
 
 namespace sallyport {
@@ -23,5 +24,14 @@ void Client::reject(Rejection reason) const {
 }
 
 uint64_t client_key(const Address& address) noexcept { return stable_hash(address.ip_bytes()); }
+
+AccessRecord::Counts counts_of(const Client& client, const Service* service) noexcept {
+  AccessRecord::Counts counts;
+  if (client.listener_connections != nullptr)
+    counts.listener = client.listener_connections->load(std::memory_order_relaxed);
+  if (service != nullptr && service->stats)
+    service->stats->each([&](const ServiceCounters& worker) { counts.service += worker.open.get(); });
+  return counts;
+}
 
 }  // namespace sallyport

@@ -2,6 +2,7 @@
 // Flow is what one session is doing, on one worker; what it goes by (Service, ListenerRules) is in the snapshot, and
 // constant.
 #pragma once
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -75,6 +76,7 @@ class Client {
   const Address& local();
   Address peer;  // the client, unmapped: the PROXY source if there is one
   std::string sni;
+  const std::atomic<uint32_t>* listener_connections = nullptr;  // open on its listener, over all workers
   uint64_t accepted_us = 0;
   int64_t handshake_ms = -1;
   bool tls = false;  // TLS ends here
@@ -119,5 +121,8 @@ class Flow : public IoHandler {
 
 // The key for hashes over the client's address.
 uint64_t client_key(const Address& address) noexcept;
+
+// What is open beside this client, for the log; service may be null.
+AccessRecord::Counts counts_of(const Client& client, const Service* service) noexcept;
 
 }  // namespace sallyport

@@ -85,6 +85,8 @@ void log_turned_away(Client& client, End end, std::string_view reason) {
   record.sni = client.sni;
   record.end = end;
   record.reason = reason;
+  record.tls = client.tls;
+  if (client.worker->access_log.wants_counts()) record.counts = counts_of(client, nullptr);
   record.total_ms = static_cast<int64_t>((Loop::precise_now() - client.accepted_us) / 1000);
   client.worker->access_log.write(record);
 }

@@ -46,12 +46,6 @@ bool is_own_host(std::string_view host) noexcept {
 
 std::optional<AdminAnswer> refuse_page(const AdminPlace& place, const http::RequestHead& head) {
   if (place.local) return std::nullopt;
-  // A name that leads here now may have led elsewhere when the page was loaded.
-  const bool named = std::find(place.hosts.begin(), place.hosts.end(), head.host) != place.hosts.end();
-  const bool trusted = !place.token.empty() && equal_in_constant_time(bearer_token(head.fields), place.token);
-  if (!head.host.empty() && !named && !trusted && !is_own_host(head.host))
-    return error_answer(403, "ask by address, as localhost, or by a name in `admin: { hosts: [ … ] }`: \"" +
-                                 escaped(head.host, 64) + "\" may be a name of somebody else's");
   const auto origin = head.fields.find("Origin");
   if (origin && !is_own_origin(*origin, head.authority)) return error_answer(403, "a page of another origin may not ask");
   const auto site = head.fields.find("Sec-Fetch-Site");
@@ -65,13 +59,18 @@ std::optional<AdminAnswer> refuse_access(const AdminPlace& place, AdminNeed need
   if (place.local || need == AdminNeed::nothing) return std::nullopt;
   // Where none is needed a token is checked all the same, so that a page learns whether it has the right one.
   const std::string_view given = bearer_token(head.fields);
-  if (!changes && place.loopback && given.empty()) return std::nullopt;
+  if (equal_in_constant_time(given, place.token)) return std::nullopt;
+  if (!changes && place.loopback && given.empty()) {
+    // A name that leads here now may have led elsewhere when a page was loaded. Who has the token is no such page.
+    const bool named = std::find(place.hosts.begin(), place.hosts.end(), head.host) != place.hosts.end();
+    if (head.host.empty() || named || is_own_host(head.host)) return std::nullopt;
+    return error_answer(403, "ask by address, as localhost, by a name in `admin: { hosts: [ … ] }`, or with the token: \"" +
+                                 escaped(head.host, 64) + "\" may be a name of somebody else's");
+  }
   if (place.token.empty())
     return error_answer(403, changes || place.loopback ? "nothing can be changed over HTTP, as gateway.yaml has no `admin: { token: … }`"
                                      : "nothing can be read from here, as gateway.yaml has no `admin: { token: … }`");
-  if (given.empty()) return unauthorized("this needs the token: `Authorization: Bearer TOKEN`");
-  if (!equal_in_constant_time(given, place.token)) return unauthorized("the token is wrong");
-  return std::nullopt;
+  return unauthorized(given.empty() ? "this needs the token: `Authorization: Bearer TOKEN`" : "the token is wrong");
 }
 
 }  // namespace sallyport

@@ -126,8 +126,8 @@ std::string metrics_page(const Control& control) {
   static Certificates certificates;
   metrics.certificates = certificates.of(snapshot);
   metrics.config = config_metrics(snapshot);
-  using AlertKind = config::Alert::Kind;
-  for (const AlertKind kind : {AlertKind::webhook, AlertKind::email, AlertKind::exec}) {
+  using Receiver = config::Alert::Kind;
+  for (const Receiver kind : {Receiver::webhook, Receiver::email, Receiver::exec}) {
     const Alerts::Counts& counts = control.alerts().counts(kind);
     metrics.alerts.push_back({name_of(kind), counts.sent, counts.failed, counts.dropped});
   }

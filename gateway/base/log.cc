@@ -1,80 +1,31 @@
 #include "base/log.h"
 
-#include <poll.h>
-#include <unistd.h>
-
+#include <algorithm>
 #include <atomic>
-#include <cerrno>
-#include <chrono>
 #include <condition_variable>
-#include <csignal>
 #include <ctime>
 #include <mutex>
 #include <thread>
 
+#include "base/log_courier.h"
+#include "base/log_stream.h"
 #include "base/text.h"
 
 namespace sallyport::log {
 namespace {
 
 constexpr size_t kMostBuffered = 4 * 1024 * 1024;
-
-struct Writer {
-  std::mutex mutex;
-  std::condition_variable wake;
-  std::string buffer;
-  bool running = false;
-  bool stopping = false;
-  int fd = 2;
-  Format format = Format::text;
-  std::thread thread;
-};
-
-Writer& writer() {
-  static Writer instance;
-  return instance;
-}
+constexpr size_t kReserved = 256 * 1024;  // beyond that, for lines of the gateway itself
+constexpr std::chrono::seconds kStopPatience{5};
 
 std::atomic<Level> g_level{Level::info};
-std::atomic<uint64_t> g_dropped{0};
+std::atomic<Format> g_format{Format::text};
+std::atomic<Shape> g_shape{Shape::plain};
 
-void write_fully(int fd, std::string_view text) {
-  while (!text.empty()) {
-    ssize_t count = ::write(fd, text.data(), text.size());
-    if (count > 0) {
-      text.remove_prefix(static_cast<size_t>(count));
-      continue;
-    }
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0 && errno == EAGAIN) {
-      // A target that another process made non-blocking: wait for room, on this thread only.
-      pollfd room{fd, POLLOUT, 0};
-      ::poll(&room, 1, 1000);
-      continue;
-    }
-    g_dropped.fetch_add(1, std::memory_order_relaxed);  // the target is gone or full
-    return;
-  }
-}
-
-void run() {
-  // Signals are the main thread's: one delivered here would be handled as if nobody waited for it.
-  sigset_t all;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, nullptr);
-  Writer& w = writer();
-  std::string batch;
-  std::unique_lock lock(w.mutex);
-  for (;;) {
-    w.wake.wait(lock, [&] { return !w.buffer.empty() || w.stopping; });
-    if (w.buffer.empty()) return;
-    batch.clear();
-    batch.swap(w.buffer);
-    int fd = w.fd;
-    lock.unlock();
-    write_fully(fd, batch);
-    lock.lock();
-  }
+// Never destroyed: a thread that a dead target holds may outlive main().
+LogState& state() {
+  static auto& instance = *new LogState(std::make_shared<StreamSink>(2));
+  return instance;
 }
 
 }  // namespace
@@ -89,67 +40,117 @@ const char* name_of(Level level) noexcept {
   return "";
 }
 
-void start(Format format, Level level, int fd) {
-  Writer& w = writer();
-  std::lock_guard lock(w.mutex);
-  w.format = format;
-  w.fd = fd;
-  g_level.store(level, std::memory_order_relaxed);
-  if (w.running) return;
-  w.running = true;
-  w.stopping = false;
-  w.thread = std::thread(run);
+namespace {
+
+void push(const Piece& piece) {
+  LogState& s = state();
+  {
+    std::unique_lock lock(s.mutex);
+    if (!s.running) {
+      size_t done = s.sink->write(piece);
+      s.dropped += count_events(piece.lines.substr(done), piece.shape) + s.sink->take_lost();
+      return;
+    }
+    size_t most = piece.access ? kMostBuffered : kMostBuffered + kReserved;
+    if (s.queue.bytes.size() + piece.lines.size() > most) {
+      s.dropped += count_events(piece.lines, piece.shape);
+      return;
+    }
+    bool was_empty = s.queue.bytes.empty();
+    s.queue.add(piece);
+    if (!was_empty) return;  // the thread has been woken already
+  }
+  s.wake.notify_one();
 }
 
-void stop() {
-  Writer& w = writer();
-  {
-    std::lock_guard lock(w.mutex);
-    if (!w.running) return;
-    w.stopping = true;
+}  // namespace
+
+void start(Format format, Level level, std::unique_ptr<Sink> sink) {
+  LogState& s = state();
+  std::unique_lock lock(s.mutex);
+  g_format.store(format, std::memory_order_relaxed);
+  g_level.store(level, std::memory_order_relaxed);
+  g_shape.store(sink->shape(), std::memory_order_relaxed);
+  s.sink = std::move(sink);
+  if (s.running) {
+    s.changed = true;
+    lock.unlock();
+    return s.wake.notify_one();
   }
-  w.wake.notify_one();
-  w.thread.join();
-  std::lock_guard lock(w.mutex);
-  w.running = false;
+  s.running = true;
+  s.stopping = s.ended = s.changed = s.reopen = false;
+  s.thread = std::thread([told = s.dropped.load()] { Courier(state(), told).run(); });
+}
+
+void start(Format format, Level level, int fd) { start(format, level, std::make_unique<StreamSink>(fd)); }
+
+void stop() {
+  LogState& s = state();
+  std::unique_lock lock(s.mutex);
+  if (!s.running) return;
+  s.stopping = true;
+  s.wake.notify_one();
+  // A target that takes something, however slowly, is waited for; one that holds the thread is not.
+  uint64_t seen;
+  do {
+    seen = s.progress.load();
+    s.done.wait_for(lock, kStopPatience, [&] { return s.ended; });
+  } while (!s.ended && seen != s.progress.load());
+  if (!s.ended) {
+    s.thread.detach();
+    return;
+  }
+  lock.unlock();
+  s.thread.join();
+  lock.lock();
+  s.running = false;
+}
+
+void reopen() {
+  LogState& s = state();
+  {
+    std::lock_guard lock(s.mutex);
+    s.reopen = true;
+  }
+  s.wake.notify_one();
 }
 
 void set_level(Level level) noexcept { g_level.store(level, std::memory_order_relaxed); }
 Level level() noexcept { return g_level.load(std::memory_order_relaxed); }
-Format format_in_use() noexcept { return writer().format; }
+void set_format(Format format) noexcept { g_format.store(format, std::memory_order_relaxed); }
+Format format_in_use() noexcept { return g_format.load(std::memory_order_relaxed); }
 bool enabled(Level level) noexcept { return level <= g_level.load(std::memory_order_relaxed); }
-uint64_t dropped() noexcept { return g_dropped.load(std::memory_order_relaxed); }
+uint64_t dropped() noexcept { return state().dropped.load(std::memory_order_relaxed); }
 
-void write_raw(std::string_view lines) {
-  Writer& w = writer();
-  {
-    std::unique_lock lock(w.mutex);
-    if (!w.running) {
-      write_fully(w.fd, lines);
-      return;
-    }
-    if (w.buffer.size() + lines.size() > kMostBuffered) {
-      g_dropped.fetch_add(1, std::memory_order_relaxed);
-      return;
-    }
-    bool was_empty = w.buffer.empty();
-    w.buffer += lines;
-    if (!was_empty) return;  // the thread has been woken already
+void write_raw(std::string_view lines, Shape shape) { push({lines, Level::info, true, shape}); }
+
+std::string lifecycle_line(Level level, std::string_view message, Shape shape) {
+  std::string line;
+  if (shape == Shape::fields) {
+    line = "MESSAGE=";
+  } else if (shape == Shape::stamped) {
+    line.append(timestamp()) += ' ';
   }
-  w.wake.notify_one();
+  if (g_format.load(std::memory_order_relaxed) == Format::json) {
+    line += format("{{\"time\":\"{}\",\"level\":\"{}\",\"message\":", timestamp(), name_of(level));
+    append_json(line, message);
+    line += '}';
+  } else {
+    if (shape == Shape::plain) line += format("{} {:<5} ", timestamp(), name_of(level));
+    const size_t begin = line.size();
+    line += message;
+    // A line is a line, whatever a library's words look like.
+    std::replace_if(line.begin() + static_cast<ptrdiff_t>(begin), line.end(), [](char c) { return c == '\n' || c == '\r'; },
+                    ' ');
+  }
+  line += shape == Shape::fields ? "\n\n" : "\n";
+  return line;
 }
 
 void write(Level level, std::string_view message) {
   if (!enabled(level)) return;
-  std::string line;
-  if (writer().format == Format::json) {
-    line = fmt::format("{{\"time\":\"{}\",\"level\":\"{}\",\"message\":", timestamp(), name_of(level));
-    append_json(line, message);
-    line += "}\n";
-  } else {
-    line = fmt::format("{} {:<5} {}\n", timestamp(), name_of(level), message);
-  }
-  write_raw(line);
+  const Shape shape = g_shape.load(std::memory_order_relaxed);
+  push({lifecycle_line(level, message, shape), level, false, shape});
 }
 
 std::string_view timestamp() {

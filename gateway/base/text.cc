@@ -60,20 +60,13 @@ std::optional<uint64_t> parse_number(std::string_view text) noexcept {
 
 namespace {
 
-constexpr std::array<bool, 256> make_plain() {
-  std::array<bool, 256> table{};
-  for (size_t c = 0x20; c < 0x7f; ++c) table[c] = c != '"' && c != '\\';
-  return table;
-}
-constexpr std::array<bool, 256> kPlain = make_plain();
-
 // What stands for itself in a log line and in JSON, as nearly everything does, is copied in whole stretches; returns what
 // is left of the text.
-std::string_view append_plain(std::string& out, std::string_view text) {
-  size_t plain = 0;
-  while (plain < text.size() && kPlain[static_cast<unsigned char>(text[plain])]) ++plain;
-  out.append(text.substr(0, plain));
-  return text.substr(plain);
+inline std::string_view append_plain(std::string& out, std::string_view text, const ByteSet& plain = kPlainBytes) {
+  size_t count = 0;
+  while (count < text.size() && plain[static_cast<unsigned char>(text[count])]) ++count;
+  out.append(text.substr(0, count));
+  return text.substr(count);
 }
 
 }  // namespace
@@ -85,8 +78,13 @@ void append_number(std::string& out, uint64_t value) {
 }
 
 void append_escaped(std::string& out, std::string_view text, size_t most) {
+  append_escaped(out, text, kPlainBytes, most);
+}
+
+void append_escaped(std::string& out, std::string_view text, const ByteSet& plain, size_t most) {
   bool cut = text.size() > most;
-  for (text = append_plain(out, text.substr(0, most)); !text.empty(); text = append_plain(out, text.substr(1))) {
+  for (text = append_plain(out, text.substr(0, most), plain); !text.empty();
+       text = append_plain(out, text.substr(1), plain)) {
     char c = text.front();
     if (c == '"' || c == '\\') {
       out += '\\';

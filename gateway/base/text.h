@@ -1,5 +1,6 @@
 // Small text helpers: ASCII only, as every protocol here is.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -26,6 +27,16 @@ void append_number(std::string& out, uint64_t value);
 // \\; bytes that are not ASCII become \xNN. Cut at `most` bytes, with "…" then.
 std::string escaped(std::string_view text, size_t most = 512);
 void append_escaped(std::string& out, std::string_view text, size_t most = 512);
+// Which bytes stand for themselves.
+using ByteSet = std::array<bool, 256>;
+constexpr ByteSet make_plain_bytes() {
+  ByteSet set{};
+  for (size_t c = 0x20; c < 0x7f; ++c) set[c] = c != '"' && c != '\\';
+  return set;
+}
+inline constexpr ByteSet kPlainBytes = make_plain_bytes();
+// The same where more than those is not plain.
+void append_escaped(std::string& out, std::string_view text, const ByteSet& plain, size_t most = 512);
 // As a JSON string, quotes included; invalid UTF-8 becomes U+FFFD.
 void append_json(std::string& out, std::string_view text);
 

@@ -14,6 +14,7 @@ int run_command(const std::filesystem::path& directory) {
   int code = 1;
   // A peer that is gone is an error of the call that noticed (splice has no flag for it), never the end of the process.
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGUSR1, SIG_IGN);  // logrotate may not know that the gateway is still starting
   {
     Control control(directory);
     if (control.prepare()) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/address.h"
+#include "config/log_format.h"
 
 namespace sallyport::config {
 
@@ -243,11 +244,24 @@ struct CertificateSettings {
   Position default_at;
 };
 
-enum class LogFormat : uint8_t { text, json };
+// custom: a pattern of the user's; clf has one too.
+enum class LogFormat : uint8_t { text, json, clf, haproxy, custom };
 enum class LogLevel : uint8_t { error, warn, info, debug };
+
+struct LogTarget {
+  enum class Kind : uint8_t { stderr_, journald, syslog_udp, syslog_tcp, syslog_unix, file };
+  Kind kind = Kind::stderr_;
+  std::string text = "stderr";  // as written
+  std::string path;             // absolute: of the file, or of syslog's socket
+  std::string host;             // of syslog: a name or an address
+  uint16_t port = 0;
+  friend bool operator==(const LogTarget&, const LogTarget&) = default;
+};
 
 struct Logs {
   LogFormat format = LogFormat::text;
+  LogPattern pattern;  // of clf and custom
+  LogTarget target;
   bool access = true;
   LogLevel level = LogLevel::info;
 };

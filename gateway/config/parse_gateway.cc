@@ -5,6 +5,7 @@
 #include "base/address.h"
 #include "base/format.h"
 #include "config/parse_alerts.h"
+#include "config/parse_logs.h"
 #include "config/parse_service.h"
 #include "config/values.h"
 
@@ -67,25 +68,6 @@ class GatewayReader {
     if (!by_default.empty()) to.default_certificate = certificate_path(reader_, to.directory, by_default);
   }
 
-  void logs(const YamlNode& node) {
-    static constexpr Word<LogLevel> kLevels[] = {
-        {"error", LogLevel::error}, {"warn", LogLevel::warn}, {"info", LogLevel::info}, {"debug", LogLevel::debug}};
-    Logs& to = gateway_.logs;
-    reader_.fields(node, "logs",
-                   {
-                       {"format", [&](const YamlNode& v, const YamlNode&) { log_format(v); }},
-                       reader_.later("target", {"stderr"}),
-                       {"access",
-                        [&](const YamlNode& v, const YamlNode&) {
-                          if (auto on = reader_.boolean(v)) to.access = *on;
-                        }},
-                       {"level",
-                        [&](const YamlNode& v, const YamlNode&) {
-                          if (auto level = reader_.word(v, "log level", kLevels)) to.level = *level;
-                        }},
-                   });
-  }
-
   void admin(const YamlNode& node) {
     Admin& to = gateway_.admin;
     to.at = node.position();
@@ -115,17 +97,6 @@ class GatewayReader {
 
  private:
   static bool is_off(const YamlNode& node) { return node.is_scalar() && node.tag.empty() && node.value == "off"; }
-
-  void log_format(const YamlNode& node) {
-    static constexpr Word<LogFormat> kFormats[] = {{"text", LogFormat::text},
-                                                   {"json", LogFormat::json},
-                                                   {"clf", LogFormat::text, true},
-                                                   {"haproxy", LogFormat::text, true}};
-    if (node.is_scalar() && node.value.find_first_of("%{ ") != std::string::npos &&
-        node.value.find("${") == std::string::npos)
-      return reader_.error(node, "a log format of one's own is not supported in this version");
-    if (auto format = reader_.word(node, "format", kFormats)) gateway_.logs.format = *format;
-  }
 
   void socket(const YamlNode& node) {
     if (is_off(node)) return gateway_.admin.socket.clear();
@@ -217,7 +188,7 @@ GatewayFile parse_gateway(Reader& reader, const Source* source) {
                if (auto time = reader.value(v, parse_duration)) gateway.drain_timeout = *time;
              }},
             {"admin", section([&](const YamlNode& v) { parts.admin(v); })},
-            {"logs", section([&](const YamlNode& v) { parts.logs(v); })},
+            {"logs", section([&](const YamlNode& v) { parse_logs(reader, v, gateway.logs); })},
             {"trusted_proxies",
              [&](const YamlNode& v, const YamlNode&) { parts.networks(v, gateway.trusted_proxies); }},
             {"alerts", section([&](const YamlNode& v) { alerts = &v; })},

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/format.h"
 #include "config/load.h"
+#include "runtime/log_setup.h"
 
 namespace sallyport {
 namespace {
@@ -25,16 +26,6 @@ unsigned usable_cpus() {
   CPU_ZERO(&set);
   if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
   return static_cast<unsigned>(std::max(1, CPU_COUNT(&set)));
-}
-
-log::Level to_level(config::LogLevel level) noexcept {
-  switch (level) {
-    case config::LogLevel::error: return log::Level::error;
-    case config::LogLevel::warn: return log::Level::warn;
-    case config::LogLevel::info: return log::Level::info;
-    case config::LogLevel::debug: return log::Level::debug;
-  }
-  return log::Level::info;
 }
 
 int64_t unix_ms() noexcept {
@@ -118,8 +109,9 @@ Control::~Control() = default;
 
 bool Control::prepare() {
   config::Config config = config::load(directory_);
-  log::start(config.gateway.logs.format == config::LogFormat::json ? log::Format::json : log::Format::text,
-             to_level(config.gateway.logs.level));
+  config::Logs logs = config.gateway.logs;
+  if (config.gateway_faulty) logs.target = {};  // whoever started it wants to see why it does not start
+  log_setup(logs);
   state_ = std::make_unique<StateFiles>(config.gateway.state_directory);
   std::string problem;
   cookie_secret_ = cookie_secret_for(config, {}, problem);
@@ -215,7 +207,7 @@ std::string Control::status_text() const {
 }
 
 int Control::run() {
-  signals_ = std::make_unique<Signals>(loop_, std::initializer_list<int>{SIGTERM, SIGINT, SIGHUP},
+  signals_ = std::make_unique<Signals>(loop_, std::initializer_list<int>{SIGTERM, SIGINT, SIGHUP, SIGUSR1},
                                        [this](int number) { on_signal(number); });
   wait_for_names();
   if (!draining_) {
@@ -236,14 +228,15 @@ int Control::run() {
   // libuv puts the default action back when it lets go of a signal: one that comes during the last steps must not kill.
   sigset_t late;
   sigemptyset(&late);
-  for (int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&late, number);
+  for (int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&late, number);
   pthread_sigmask(SIG_BLOCK, &late, nullptr);
   signals_.reset();
-  for (int number : {SIGTERM, SIGINT, SIGHUP}) std::signal(number, SIG_IGN);
+  for (int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) std::signal(number, SIG_IGN);
   return 0;
 }
 
 void Control::on_signal(int number) {
+  if (number == SIGUSR1) return log::reopen();
   if (number == SIGHUP) {
     reload(ReloadReport::By::sighup);
     return;
@@ -269,7 +262,7 @@ void Control::publish(Rebuilt rebuilt, Reloader::Done done) {
   cookie_secret_ = std::move(rebuilt.cookie_secret);
   for (const std::string& warning : rebuilt.warnings) log::warn("{}", warning);
   limits_.max_connections = connection_limit();
-  log::set_level(to_level(snapshot_->config.gateway.logs.level));
+  log_setup(snapshot_->config.gateway.logs);
   auto left = std::make_shared<size_t>(workers_.size());
   auto report = std::make_shared<ReloadReport>(std::move(rebuilt.report));
   for (auto& worker : workers_)

@@ -37,6 +37,7 @@ Session::Session(Worker& owner, SnapshotView& view, const ListenerRules& rules, 
   worker = &owner.context();
   listener = &rules;
   peer = peer_address;
+  listener_connections = listener_count;
   accepted_us = Loop::precise_now();
   worker->counters.connections.add();
   worker->counters.open_sessions.add();

@@ -26,7 +26,7 @@ Worker::Worker(unsigned number, GatewayLimits& limits, Hooks hooks)
       limits_(limits),
       hooks_(std::move(hooks)),
       io_(loop_),
-      access_log_(true),
+      access_log_(&limits.connections),
       exchanges_(io_.chunks),
       context_{io_, access_log_, counters_, number, exchanges_, {}, {}},
       upstream_context_{&io_, &tls_sessions_, hooks_.connect_failed, soft_limit(limits.workers), number} {
@@ -63,7 +63,7 @@ void Worker::join() {
 }
 
 void Worker::publish(std::shared_ptr<const Snapshot> snapshot) {
-  access_log_.set_enabled(snapshot->config.gateway.logs.access);
+  access_log_.configure(snapshot->config.gateway.logs);
   if (view_ != nullptr) {
     view_->retired = true;
     view_->retired_ms = loop_.now();

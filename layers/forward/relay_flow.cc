@@ -124,10 +124,14 @@ void RelayFlow::finish(End end, std::string_view reason) {
   record.reason = reason;
   record.handshake_ms = client_.handshake_ms;
   record.total_ms = static_cast<int64_t>(total_us / 1000);
+  record.tls = client_.tls;
+  const bool counts = client_.worker->access_log.wants_counts();
+  if (counts) record.counts = counts_of(client_, service_.get());
   if (tunnel_) {
     const ServerConnection& server = tunnel_->server();
     server.load.endpoint()->write_label(server_label);
     record.server = server_label;
+    if (counts) record.counts.server = server.load.endpoint()->load.load(std::memory_order_relaxed);
     record.connect_ms = server.connect_ms;
     record.first_byte_ms = tunnel_->first_byte_ms();
     record.bytes_in = tunnel_->from_client();

@@ -47,6 +47,10 @@ const http::Reply* dispatch(Client& client, Exchange& exchange, std::string_view
   const ListenerRules& rules = *client.listener;
   exchange.host = request.authority;
   exchange.path = request.target;
+  if (client.worker->access_log.wants_headers()) {
+    exchange.referer = request.fields.find(http::HeaderId::referer).value_or(std::string_view());
+    exchange.user_agent = request.fields.find(http::HeaderId::user_agent).value_or(std::string_view());
+  }
   client.count_request();
   if (rules.trusted_proxies != nullptr && !rules.trusted_proxies->empty())
     exchange.client_address = http::client_address(request.fields, client.peer, *rules.trusted_proxies);

@@ -453,6 +453,8 @@ void Exchange::reset() {
   service.reset();
   host.clear();
   path.clear();
+  referer.clear();
+  user_agent.clear();
   reason.clear();
   server_label_.clear();
   status = 0;

@@ -59,6 +59,7 @@ class Exchange final : private Connector::Owner,
   ServiceUse service;
   std::string host;  // as requested, before anything was rewritten
   std::string path;
+  std::string referer, user_agent;  // likewise; only where the access log wants them
   int status = 0;  // of the final response sent to the client
   uint64_t bytes_in = 0;
   uint64_t bytes_out = 0;
@@ -101,6 +102,9 @@ class Exchange final : private Connector::Owner,
   const std::string& server_label() const noexcept { return server_label_; }
   // Counts the bytes that are not in the counters yet; tunnel_*: of what has taken the connection, besides bytes_*.
   void count_bytes(const Client& client, uint64_t tunnel_in = 0, uint64_t tunnel_out = 0);
+  // The server that was connected to last; null if none was.
+  const Endpoint* server() const noexcept;
+  uint32_t retries() const noexcept { return tries_ > 1 ? static_cast<uint32_t>(tries_ - 1) : 0; }
   void reset();
 
  private:
@@ -131,7 +135,6 @@ class Exchange final : private Connector::Owner,
   void note_first_byte();
   // The server that was asked has answered with this class of status, or, 0, has not.
   void count_answer(int status_class);
-  const Endpoint* server() const noexcept;
   config::Milliseconds answer_time() const noexcept;
   void fail(End how, int status_to_send, std::string why);
   void arm(config::Milliseconds after);

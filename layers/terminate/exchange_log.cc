@@ -5,6 +5,11 @@
 namespace sallyport {
 namespace {
 
+const char* protocol_of(const http::RequestHead& request) noexcept {
+  if (request.version_major == 2) return "HTTP/2.0";
+  return request.version_minor == 0 ? "HTTP/1.0" : "HTTP/1.1";
+}
+
 void count_end(const Client& client, Exchange& exchange, uint64_t total_us) {
   WorkerContext& worker = *client.worker;
   exchange.count_bytes(client);
@@ -49,6 +54,17 @@ void log_exchange(const Client& client, Exchange& exchange) {
   record.total_ms = static_cast<int64_t>(total_us / 1000);
   record.end = exchange.end;
   record.reason = exchange.reason;
+  record.protocol = protocol_of(exchange.request);
+  record.tls = client.tls;
+  record.retries = exchange.retries();
+  if (worker.access_log.wants_headers()) {
+    record.referer = exchange.referer;
+    record.user_agent = exchange.user_agent;
+  }
+  if (worker.access_log.wants_counts()) {
+    record.counts = counts_of(client, exchange.service.get());
+    if (const Endpoint* server = exchange.server()) record.counts.server = server->load.load(std::memory_order_relaxed);
+  }
   worker.access_log.write(record);
 }
 

@@ -1,9 +1,5 @@
-// What may happen to a request on its way, and the line that is left of it.
-#include <regex>
-#include <set>
-
+// What may happen to a request on its way.
 #include "catch.h"
-#include "layers/access_log.h"
 #include "layers/layer.h"
 #include "layers/policies/access.h"
 #include "layers/policies/headers.h"
@@ -24,33 +20,6 @@ std::string fields_text(const http::HeaderList& fields) {
     out += std::string(field.name) + "=" + std::string(field.value) + ";";
   });
   return out;
-}
-
-std::string without_time(const std::string& line) {
-  return std::regex_replace(line, std::regex(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)"), "TIME");
-}
-
-AccessRecord full_record() {
-  AccessRecord record;
-  record.client = *Address::parse("[::ffff:192.0.2.7]:5555");
-  record.listener = "https";
-  record.service = "cloud";
-  record.server = "10.0.0.14:443";
-  record.mode = "reencrypt";
-  record.sni = "cloud.example.tld";
-  record.host = "cloud.example.tld";
-  record.method = "GET";
-  record.path = "/a?b=\"c\"";
-  record.status = 200;
-  record.bytes_in = 120;
-  record.bytes_out = 18'446'744'073'709'551'615u;
-  record.handshake_ms = 4;
-  record.connect_ms = 0;
-  record.first_byte_ms = 12;
-  record.total_ms = 15;
-  record.end = End::client_cut;
-  record.reason = "it\nwent";
-  return record;
 }
 
 }  // namespace
@@ -133,64 +102,6 @@ TEST_CASE("redirect: where to, with or without the path that was asked for") {
     CHECK(location.has_value() == (row.location != nullptr));
     if (location && row.location != nullptr) CHECK(*location == row.location);
   }
-}
-
-TEST_CASE("access log: a full line, and a bare one, as text") {
-  std::string line;
-  append_access_text(line, full_record());
-  CHECK(without_time(line) ==
-        "TIME access client=192.0.2.7 listener=https service=cloud server=10.0.0.14:443 mode=reencrypt "
-        "sni=\"cloud.example.tld\" host=\"cloud.example.tld\" method=\"GET\" path=\"/a?b=\\\"c\\\"\" status=200 in=120 "
-        "out=18446744073709551615 handshake_ms=4 connect_ms=0 first_byte_ms=12 total_ms=15 end=client_cut "
-        "reason=\"it\\x0awent\"\n");
-  line.clear();
-  append_access_text(line, AccessRecord{});
-  CHECK(without_time(line) == "TIME access in=0 out=0 end=ok\n");
-}
-
-TEST_CASE("access log: a full line, and a bare one, as JSON") {
-  std::string line;
-  append_access_json(line, full_record());
-  CHECK(
-      without_time(line) ==
-      R"({"time":"TIME","type":"access","client":"192.0.2.7","listener":"https","service":"cloud",)"
-      R"("server":"10.0.0.14:443","mode":"reencrypt","sni":"cloud.example.tld","host":"cloud.example.tld",)"
-      R"("method":"GET","path":"/a?b=\"c\"","status":200,"bytes_in":120,"bytes_out":18446744073709551615,)"
-      R"("handshake_ms":4,"connect_ms":0,"first_byte_ms":12,"total_ms":15,"end":"client_cut","reason":"it\u000awent"})"
-      "\n");
-  line.clear();
-  append_access_json(line, AccessRecord{});
-  CHECK(without_time(line) == R"({"time":"TIME","type":"access","bytes_in":0,"bytes_out":0,"end":"ok"})"
-                              "\n");
-}
-
-TEST_CASE("access log: nothing that a client sends makes a second line, a second field, or a line without end") {
-  using namespace std::string_literals;
-  for (const std::string& hostile : {"\r\nTIME access client=10.0.0.1"s, "\" status=200 x=\""s, "\\\" end=ok"s,
-                                     "\0\x1b[2J\x7f\x80\xff"s, std::string(100'000, 'a'), "\xe2\x80\xa8"s}) {
-    AccessRecord record = full_record();
-    record.sni = record.host = record.method = record.path = record.reason = hostile;
-    std::string text_line, json_line;
-    append_access_text(text_line, record);
-    append_access_json(json_line, record);
-    CAPTURE(hostile.substr(0, 40));
-    CHECK(text_line.find('\n') == text_line.size() - 1);
-    CHECK(json_line.find('\n') == json_line.size() - 1);
-    for (char c : text_line + json_line) CHECK((c == '\n' || static_cast<unsigned char>(c) >= 0x20));
-    CHECK(text_line.size() < 5 * 600 + 400);
-    // Outside quotes there is no other status than ours.
-    std::string bare = std::regex_replace(text_line, std::regex(R"("([^"\\]|\\.)*")"), "Q");
-    CHECK(bare.find("status=200 in=120") != std::string::npos);
-    CHECK(bare.find("status=", bare.find("status=") + 1) == std::string::npos);
-    CHECK(bare.find('"') == std::string::npos);
-  }
-}
-
-TEST_CASE("access log: every end has a word of its own") {
-  std::set<std::string> words;
-  for (int i = 0; i <= static_cast<int>(End::internal); ++i) words.insert(name_of(static_cast<End>(i)));
-  CHECK(words.size() == static_cast<size_t>(End::internal) + 1);
-  CHECK(words.count("") == 0);
 }
 
 TEST_CASE("client key: of the address alone, the same for a mapped one") {
