@@ -3,9 +3,11 @@
 #include <set>
 
 #include "admin/lookup.h"
+#include "admin/explain.h"
 #include "admin/metrics_page.h"
 #include "admin/report_json.h"
 #include "admin/resources.h"
+#include "admin/schema.h"
 #include "admin/status_json.h"
 #include "base/text.h"
 
@@ -87,6 +89,16 @@ void AdminApi::add_reading() {
       }));
   get("/api/v1/sticky", {"service", "limit"}, at_once([this](const AdminRequest& request) { return sticky(request); }));
   get("/api/v1/history", {"service"}, at_once([this](const AdminRequest& request) { return history(request); }));
+  get("/api/v1/explain", std::vector<std::string_view>(std::begin(kExplainParameters), std::end(kExplainParameters)),
+      at_once([this](const AdminRequest& request) {
+        const Json told = explain(control_.snapshot(), explain_request([&](std::string_view name) {
+                                    return std::string(request.parameter(name));
+                                  }));
+        return json_answer(told, told.contains("error") ? 400 : 200);
+      }));
+  get("/api/v1/schema", {}, at_once([](const AdminRequest&) {
+        return json_answer({{"service", service_schema()}, {"gateway", gateway_schema()}});
+      }));
   get("/api/v1/events", {}, [this](const AdminRequest&, const Responder& responder) { events(responder); });
 }
 

@@ -8,6 +8,7 @@
 #include "cli/certs_command.h"
 #include "cli/commands.h"
 #include "cli/demo_command.h"
+#include "cli/explain_command.h"
 #include "cli/gateway_commands.h"
 
 namespace sallyport {
@@ -68,6 +69,8 @@ int command_line(int argc, char** argv) {
   auto* presets = app.add_subcommand("preset", "known-good values for a known server: which there are, or one of them");
   presets->add_option("name", preset, "the one to print");
   presets->callback([&] { code = preset_command(preset); });
+
+  add_explain_commands(app, code);
 
   DemoOptions demo;
   const CLI::Range unprivileged(1024, 65535);

@@ -77,7 +77,7 @@ def test_every_answer_has_its_headers(gateway, http_server):
 
 
 @pytest.mark.parametrize("target,status,word", [
-    ("/", 404, "docs"), ("/api/v1/services/nobody", 404, "no service"), ("/api/v1/services/wep", 404, 'did you mean "web"'),
+    ("/nothing", 404, "docs"), ("/api/v1/services/nobody", 404, "no service"), ("/api/v1/services/wep", 404, 'did you mean "web"'),
     ("/api/v1/services?limit=no", 400, "limit"), ("/api/v1/services?limit=99999", 400, "limit"), ("/api/v1/services?lmit=1", 400, 'did you mean "limit"'),
     ("/api/v1/sessions?client=elsewhere", 400, "client"), ("/api/v1/sessions?sort=size", 400, "sort"), ("/api/v1/sessions?service=x", 404, "no service"),
     ("/api/v1/sticky", 400, "service"), ("/api/v1/sticky?service=web", 404, "sticky"), ("/api/v1/history?service=x", 404, "no service"),

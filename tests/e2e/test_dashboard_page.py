@@ -355,8 +355,9 @@ def test_with_the_token_things_can_be_changed(admin, page, tmp_path):
     one.type("[aria-label='Weight of 10.0.0.51:80']", "50")
     one.press("Enter")
     until(lambda: len(mock.changes) == 2, "the weight was not set")
-    one.type("[aria-label='Weight of 10.0.0.51:80']", "")
-    one.eval("document.activeElement.value = ''")
+    one.eval("{ const w = document.querySelector('[aria-label=\\'Weight of 10.0.0.51:80\\']'); w.value = ''; w.dispatchEvent(new Event('input')); }")
+    mock.change("wiki", servers=[{**each, "weight": 60} for each in mock.services["wiki"]["servers"]])
+    one.wait("[...document.querySelectorAll('input.weight')].map(w => w.value).join() === '60,'", what="what was typed to stay, the other to follow")
     one.click("[aria-label='Set the weight of 10.0.0.51:80']")
     until(lambda: len(mock.changes) == 3, "the weight was not taken back")
 

@@ -40,9 +40,13 @@ class ServerRow {
     const input = make("input", { type: "number", name: "weight", min: "0", max: "256", class: "weight", "aria-label": `Weight of ${server.server}` });
     const set = () => {
       const text = input.value.trim();
+      this.typed = false;
+      this.shownWeight = undefined;
       const weight = text === "" ? null : Number(text);
       change(service, server.server, { weight }, weight === null ? "has its written weight again" : `has weight ${weight}`);
     };
+    // What is being typed is not written over by what arrives.
+    input.addEventListener("input", () => { this.typed = true; });
     input.addEventListener("keydown", event => { if (event.key === "Enter") set(); });
     this.input = input;
     setHidden(this.weightText, true);
@@ -63,7 +67,7 @@ class ServerRow {
     setText(this.errors, `${count(server.totals?.errors)} / ${count(server.totals?.failures)}`);
     const changed = server.written_weight !== undefined && server.weight !== server.written_weight;
     setText(this.weightText, changed ? `${server.weight} (written ${server.written_weight})` : server.weight);
-    if (this.input && document.activeElement !== this.input && this.shownWeight !== server.weight) {
+    if (this.input && !this.typed && document.activeElement !== this.input && this.shownWeight !== server.weight) {
       this.shownWeight = server.weight;
       this.input.value = server.weight;
     }
