@@ -13,33 +13,50 @@ struct Key {
   std::string_view journal;
   bool quoted() const noexcept { return text.back() == '"'; }
 };
+constexpr Key kClient{" client=", ",\"client\":", "SALLYPORT_CLIENT="};
+constexpr Key kListener{" listener=", ",\"listener\":", "SALLYPORT_LISTENER="};
+constexpr Key kService{" service=", ",\"service\":", "SALLYPORT_SERVICE="};
+constexpr Key kServer{" server=", ",\"server\":", "SALLYPORT_SERVER="};
+constexpr Key kMode{" mode=", ",\"mode\":", "SALLYPORT_MODE="};
+constexpr Key kSni{" sni=\"", ",\"sni\":", "SALLYPORT_SNI="};
+constexpr Key kHost{" host=\"", ",\"host\":", "SALLYPORT_HOST="};
+constexpr Key kMethod{" method=\"", ",\"method\":", "SALLYPORT_METHOD="};
+constexpr Key kPath{" path=\"", ",\"path\":", "SALLYPORT_PATH="};
+constexpr Key kStatus{" status=", ",\"status\":", "SALLYPORT_STATUS="};
+constexpr Key kIn{" in=", ",\"bytes_in\":", "SALLYPORT_BYTES_IN="};
+constexpr Key kOut{" out=", ",\"bytes_out\":", "SALLYPORT_BYTES_OUT="};
+constexpr Key kHandshakeMs{" handshake_ms=", ",\"handshake_ms\":", "SALLYPORT_HANDSHAKE_MS="};
+constexpr Key kConnectMs{" connect_ms=", ",\"connect_ms\":", "SALLYPORT_CONNECT_MS="};
+constexpr Key kFirstByteMs{" first_byte_ms=", ",\"first_byte_ms\":", "SALLYPORT_FIRST_BYTE_MS="};
+constexpr Key kTotalMs{" total_ms=", ",\"total_ms\":", "SALLYPORT_TOTAL_MS="};
+constexpr Key kEnd{" end=", ",\"end\":", "SALLYPORT_END="};
+constexpr Key kReason{" reason=\"", ",\"reason\":", "SALLYPORT_REASON="};
 
 // The one list of fields, in the order of the lines.
 template <class Writer>
 void write_fields(Writer& w, const AccessRecord& r) {
   char ip[112];
-  w.text({" client=", ",\"client\":", "SALLYPORT_CLIENT="}, {ip, r.client.write_ip(ip)});
-  w.text({" listener=", ",\"listener\":", "SALLYPORT_LISTENER="}, r.listener);
-  w.text({" service=", ",\"service\":", "SALLYPORT_SERVICE="}, r.service);
-  w.text({" server=", ",\"server\":", "SALLYPORT_SERVER="}, r.server);
-  w.text({" mode=", ",\"mode\":", "SALLYPORT_MODE="}, r.mode);
-  w.text({" sni=\"", ",\"sni\":", "SALLYPORT_SNI="}, r.sni);
-  w.text({" host=\"", ",\"host\":", "SALLYPORT_HOST="}, r.host);
-  w.text({" method=\"", ",\"method\":", "SALLYPORT_METHOD="}, r.method);
-  w.text({" path=\"", ",\"path\":", "SALLYPORT_PATH="}, r.path);
-  if (r.status != 0)
-    w.number({" status=", ",\"status\":", "SALLYPORT_STATUS="}, static_cast<uint64_t>(r.status));
-  w.number({" in=", ",\"bytes_in\":", "SALLYPORT_BYTES_IN="}, r.bytes_in);
-  w.number({" out=", ",\"bytes_out\":", "SALLYPORT_BYTES_OUT="}, r.bytes_out);
+  w.text(kClient, {ip, r.client.write_ip(ip)});
+  w.text(kListener, r.listener);
+  w.text(kService, r.service);
+  w.text(kServer, r.server);
+  w.text(kMode, r.mode);
+  w.text(kSni, r.sni);
+  w.text(kHost, r.host);
+  w.text(kMethod, r.method);
+  w.text(kPath, r.path);
+  if (r.status != 0) w.number(kStatus, static_cast<uint64_t>(r.status));
+  w.number(kIn, r.bytes_in);
+  w.number(kOut, r.bytes_out);
   const auto time = [&](const Key& key, int64_t milliseconds) {
     if (milliseconds >= 0) w.number(key, static_cast<uint64_t>(milliseconds));
   };
-  time({" handshake_ms=", ",\"handshake_ms\":", "SALLYPORT_HANDSHAKE_MS="}, r.handshake_ms);
-  time({" connect_ms=", ",\"connect_ms\":", "SALLYPORT_CONNECT_MS="}, r.connect_ms);
-  time({" first_byte_ms=", ",\"first_byte_ms\":", "SALLYPORT_FIRST_BYTE_MS="}, r.first_byte_ms);
-  time({" total_ms=", ",\"total_ms\":", "SALLYPORT_TOTAL_MS="}, r.total_ms);
-  w.text({" end=", ",\"end\":", "SALLYPORT_END="}, name_of(r.end));
-  w.text({" reason=\"", ",\"reason\":", "SALLYPORT_REASON="}, r.reason);
+  time(kHandshakeMs, r.handshake_ms);
+  time(kConnectMs, r.connect_ms);
+  time(kFirstByteMs, r.first_byte_ms);
+  time(kTotalMs, r.total_ms);
+  w.text(kEnd, name_of(r.end));
+  w.text(kReason, r.reason);
 }
 
 struct TextWriter {

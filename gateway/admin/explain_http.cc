@@ -68,7 +68,10 @@ bool HttpExplainer::show_certificate(const Door& door, const HostGroup& group) {
   const config::Service* first = group.found() ? &group.members.front().config() : nullptr;
   const auto shown = shown_certificate(finder_.snapshot(), first != nullptr ? first->certificate : "", about_.sni);
   if (!shown) {
-    if (first == nullptr) elsewhere(listener, RouteKind::tls);
+    if (first == nullptr)
+      elsewhere(listener, RouteKind::tls);
+    else
+      story_.chose(*first, group.members.front().written->at);
     story_.end(
         "tls_alert", 0,
         first != nullptr

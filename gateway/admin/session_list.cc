@@ -26,7 +26,8 @@ std::string_view without_query(std::string_view path) noexcept { return path.sub
 void fill_numbers(SessionRow& row, const Session& session, const SessionInfo& info, uint64_t now_ms, uint64_t now_us) {
   row.id = session.id();
   row.age_ms = now_us > session.accepted_us ? (now_us - session.accepted_us) / 1000 : 0;
-  row.idle_ms = info.active_ms == 0 ? row.age_ms : now_ms > info.active_ms ? now_ms - info.active_ms : 0;
+  const uint64_t idle = now_ms > info.active_ms ? now_ms - info.active_ms : 0;
+  row.idle_ms = info.active_ms == 0 ? row.age_ms : std::min(idle, row.age_ms);  // the two clocks tick apart
   row.received_bytes = session.transport ? session.transport->received() : 0;
   row.sent_bytes = session.transport ? session.transport->sent() : 0;
   row.requests = info.requests;

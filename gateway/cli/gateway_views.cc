@@ -43,6 +43,17 @@ std::string ago(const Json& json, const char* key, const Json& now) {
   return then == 0 || !now.is_number() ? std::string() : duration_text((now.get<double>() - then) / 1000);
 }
 
+// What is absent from an answer leaves a gap, and none may stand at the end of a line.
+std::string trimmed_lines(const std::string& text) {
+  std::string out;
+  for (char c : text) {
+    if (c == '\n')
+      while (out.ends_with(' ')) out.pop_back();
+    out += c;
+  }
+  return out;
+}
+
 // How many of a service's servers can be used.
 std::string servers_text(const Json& service) {
   const Json& servers = part_of(service, "servers");
@@ -132,7 +143,7 @@ std::string status_view(const Json& status, bool coloured) {
                  count_text(number_in(listener, "sessions")), text_in(bind, "error")});
   if (!table.empty()) out += "\n" + table.text(coloured);
   if (!part_of(last, "faults").empty()) out += "\n" + faults_view(part_of(last, "faults"));
-  return out;
+  return trimmed_lines(out);
 }
 
 std::string services_view(const Json& answer, bool coloured, size_t width) {
@@ -152,7 +163,7 @@ std::string services_view(const Json& answer, bool coloured, size_t width) {
     out += format("\n{} is left out:\n", printable(text_in(left, "name")));
     out += faults_view(part_of(left, "faults"));
   }
-  return out;
+  return trimmed_lines(out);
 }
 
 std::string service_view(const Json& service, bool coloured) {
@@ -188,7 +199,7 @@ std::string service_view(const Json& service, bool coloured) {
                      bytes_text(number_in(rates, "sent_bytes")), number_in(service, "sessions")));
   const Json& servers = part_of(service, "servers");
   if (!servers.empty()) out += "\n" + servers_view(servers, coloured);
-  return out;
+  return trimmed_lines(out);
 }
 
 std::string servers_view(const Json& servers, bool coloured) {
@@ -231,7 +242,7 @@ std::string certificates_view(const Json& answer, bool coloured) {
   std::string out = table.empty() ? std::string("There is no certificate with a key and a name.\n") : table.text(coloured);
   for (const Json& problem : part_of(answer, "problems"))
     out += format("{}: {}\n", printable(text_in(problem, "file")), printable(text_in(problem, "message")));
-  return out;
+  return trimmed_lines(out);
 }
 
 std::string sticky_view(const Json& answer, bool coloured) {

@@ -9,7 +9,12 @@ namespace sallyport {
 namespace {
 
 // Two figures, one behind the point where there is room for it.
-std::string short_number(double value) { return value < 9.95 && value != std::floor(value) ? format("{:.1f}", value) : format("{:.0f}", value); }
+std::string short_number(double value) {
+  if (value >= 9.95) return format("{:.0f}", value);
+  std::string text = format("{:.1f}", value);
+  if (text.ends_with(".0")) text.resize(text.size() - 2);
+  return text;
+}
 
 }  // namespace
 

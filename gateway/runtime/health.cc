@@ -121,8 +121,9 @@ Health::~Health() {
   loop_.purge();
 }
 
+// Sooner only: what went down is known to be down within fall × interval.
 milliseconds Health::jittered(milliseconds time) {
-  std::uniform_real_distribution<double> factor(0.9, 1.1);
+  std::uniform_real_distribution<double> factor(0.8, 1.0);
   return milliseconds(static_cast<int64_t>(static_cast<double>(time.count()) * factor(random_)));
 }
 

@@ -146,13 +146,13 @@ def held(who, image, tmp_path_factory):
 def test_sockets_keep_client_addresses_and_a_restart_turns_nobody_away(held):
     held.start()
     for last in (5, 6):
-        reply = http(held.ports["http"], "/x", "old.example", timeout=60, source=f"127.0.0.{last}")
+        reply = http(held.ports["http"], "/x", "old.example", timeout=120, source=f"127.0.0.{last}")
         assert reply.get("Location") == f"{TO}/x", held.log()
     until(lambda: {"127.0.0.5", "127.0.0.6"} <= clients(held), held.log, 10)
     assert held.log().count("(handed over)") == 2
     held.stop()
     # Nobody is there; the sockets are.
-    waiting = [Client(held.ports["http"], timeout=60, source=f"127.0.0.{n}") for n in range(10, 20)]
+    waiting = [Client(held.ports["http"], timeout=120, source=f"127.0.0.{n}") for n in range(10, 20)]
     for client in waiting:
         client.send(b"GET /y HTTP/1.1\r\nHost: old.example\r\n\r\n")
     held.start()
@@ -172,7 +172,8 @@ def test_reload_from_outside(held):
     if "reload" not in held.do("run", "--rm", "--network", "none", *podman.RUN, held.image, "--help").stdout:
         pytest.skip("this version has no command `reload`")
     held.start()
-    assert http(held.ports["http"], "/", "old.example", timeout=60).status in (301, 308)
+    until(lambda: "serving 1 service" in held.log(), held.log, 120, step=0.2)
+    assert http(held.ports["http"], "/", "old.example").status in (301, 308)
     for name, command in (("one", ("kill", "--signal", "HUP", held.name)), ("two", ("exec", held.name, "sallyport", "reload"))):
         file = held.folder / "conf.d" / f"{name}.yaml"
         file.write_text(yaml.safe_dump(redirect(f"{name}.example")))

@@ -167,9 +167,13 @@ def test_services_and_states_are_those_of_the_api(gateway, page, sites):
     assert {name: servers for name, (_, servers) in seen.items()} == {"whole": "1/1", "half": "1/2", "dead": "0/1", "free": "1/1", "away": "–"}
     one.eval(f"{row_of('half')}.querySelector('.name').click()")
     one.wait("document.querySelectorAll('.inner tbody tr').length === 2")
-    states = {each["server"]: (each["state"], each.get("reason", "")) for each in told["half"]["servers"]}
-    assert dict(one.eval("[...document.querySelectorAll('.inner tbody tr')].map(r => [r.querySelector('.mono').innerText, [r.querySelector('.state').dataset.state, r.cells[2].innerText.trim()]])")) \
-        == {server: list(each) for server, each in states.items()}
+    rows = ("[...document.querySelectorAll('.inner tbody tr')].map(r => [r.querySelector('.mono').innerText, "
+            "[r.querySelector('.state').dataset.state, r.cells[2].innerText.trim()]])")
+
+    def told_of():
+        return {each["server"]: [each["state"], each.get("reason", "")] for each in api(gw, "services/half")["servers"]}
+    until(lambda: dict(one.eval(rows)) == told_of(), lambda: (one.eval(rows), told_of()))
+    assert sorted(state for state, _ in told_of().values()) == ["down", "up"]
     assert "conf.d/half.yaml:1" in one.eval("document.querySelector('.detail .facts').innerText")
     assert "1 service down: dead" in one.texts("#attention-list li")
 

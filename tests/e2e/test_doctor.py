@@ -7,7 +7,7 @@ import time
 
 from harness.gateway import command
 from harness.http_server import HttpServer
-from harness.server import refused_port
+from harness.server import Server, refused_port
 from harness.services import edge, passthrough, plain, reencrypt
 
 
@@ -53,7 +53,8 @@ def test_a_port_that_another_program_has(config, http_server):
 
 def test_servers_that_do_not_answer_or_speak_otherwise(config, leaf, server_ca):
     with_tls = HttpServer(tls=server_ca.leaf("x.tld").server_context())
-    without = HttpServer()
+    # As web servers answer what is no request.
+    without = Server(lambda conn: (conn.sock.recv(65536), conn.send(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")))
     try:
         made = config({
             "edge": edge("localhost", with_tls), "re": reencrypt("re.localhost", without), "pass": passthrough("pass.localhost", without),

@@ -247,3 +247,32 @@ def test_a_signal_to_reopen_is_never_the_end(gateway, http_server):
             gw.signal(signal.SIGUSR1)
     except ProcessLookupError:
         pass
+
+
+def test_a_reload_changes_target_and_format_and_loses_no_line(gateway, http_server):
+    gw = gateway({"web": plain("a.example", http_server())}, settings=to_file())
+    first, second = file_of(gw), os.path.join(gw.config.dir, "second.log")
+    done, asked = threading.Event(), []
+
+    def ask():
+        with Client(gw.ports["http"]) as client:
+            while not done.is_set():
+                assert client.request(target=f"/{len(asked)}-", host="a.example").status == 200
+                asked.append(f"/{len(asked)}-")
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    wait_line(first, '"path":"/50-"')
+    changed = {"format": "{path} by {user_agent}", "target": "./second.log", "level": "debug"}
+    gw.config.write("gateway.yaml", {**gw.config.settings, "logs": changed})
+    gw.signal(signal.SIGHUP)
+    wait_line(second, " by -")
+    end = len(asked) + 50
+    until(lambda: len(asked) > end, "more requests")
+    done.set()
+    thread.join()
+    gw.stop()
+    gw.stopped = True
+    # Lines that were made for the first may go to the second: what matters is that they are all there, and whole.
+    paths = re.findall(r'(?:"path":"|^)(/\d+-)(?:"| by -$)', read(first) + read(second), re.M)
+    assert sorted(paths) == sorted(asked)
+    assert not any(" by -" in line for line in lines_of(first))

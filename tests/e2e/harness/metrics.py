@@ -52,6 +52,9 @@ def metrics(gw):
 
 
 def settled(gw):
-    """Once every session is over."""
-    until(lambda: samples(gw)("sessions") == 0, "every session is over")
+    """Once every session is over, and nothing is in flight to a server any more."""
+    def over():
+        seen = samples(gw)
+        return seen("sessions") == 0 and sum(seen.matching("sallyport_server_in_flight")) == 0
+    until(over, "every session is over")
     return samples(gw)

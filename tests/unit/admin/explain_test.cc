@@ -90,7 +90,7 @@ TEST_CASE("explain: outcome, status and service") {
       {{"https://vault.lab.tld/"}, "server", 0, "d-vault", "10.1.0.4:8200"},
       {{"https://shut.tld/"}, "server", 0, "e-shut", "10.1.0.5:80"},
       {{.target = "https://shut.tld/", .client_certificate = false}, "tls_alert", 0, "e-shut", "certificate_required"},
-      {{"https://bare.tld/"}, "tls_alert", 0, "", "no certificate covers it"},
+      {{"https://bare.tld/"}, "tls_alert", 0, "f-bare", "no certificate covers it"},
       {{"https://fixed.tld/"}, "server", 0, "g-fixed", "10.1.0.7:80"},
       {{"https://unserved.tld/"}, "status", 421, "", "no service on listener \"https\""},
       {{"https://elsewhere.tld/"}, "tls_alert", 0, "", "unrecognized_name"},

@@ -45,7 +45,7 @@ std::string source(const char* file) {
 // The keys in the tables that Reader::fields() is given: {"key", what reads it}, and the helpers that make such a pair.
 Keys read_keys() {
   static const std::regex kField(
-      R"re((?:\{\s*"([a-z0-9_]+)",\s*(?:\[|section\(|networks\(|openssl_list\(|later|type\b))|(?:\b(?:time|count|text|number|later)\("([a-z0-9_]+)"\s*[,)]))re");
+      R"re((?:\{\s*"([a-z0-9_]+)",\s*(?:\[|section\(|networks\(|openssl_list\(|later|type\b))|(?:\b(?:time|count|text|number|later|key)\("([a-z0-9_]+)"\s*[,)]))re");
   Keys out;
   std::set<std::filesystem::path> files;
   for (const auto& entry : std::filesystem::directory_iterator(SALLYPORT_SOURCE_DIR "/gateway/config"))

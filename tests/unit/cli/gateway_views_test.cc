@@ -28,7 +28,7 @@ TEST_CASE("views: services, and those that are left out") {
     "left_out": [{"name": "vault", "faults": [{"severity": "error", "file": "conf.d/vault.yaml", "line": 3, "column": 7,
       "message": "unknown mode", "excerpt": "mode: passthru"}]}]})"), false);
   CHECK(text ==
-        "SERVICE  MODE       STATE     SERVERS  OPEN  REQ/S  ERR/S    IN/S  OUT/S  HOSTS                   FILE\n"
+        "SERVICE  MODE       STATE     SERVERS  OPEN  REQ/S  ERR/S   IN/S  OUT/S  HOSTS                   FILE\n"
         "cloud    reencrypt  degraded      1/3     3     12    0.5  2 KiB   10 B  a.lab, b.lab, c.lab +1  conf.d/cloud.yaml (a fault; its last good version)\n"
         "\n"
         "vault is left out:\n"

@@ -28,7 +28,7 @@ TEST_CASE("table: letters beyond ASCII are one place, and what could steer a ter
   Table table({{"A"}, {"B"}});
   table.add({"grün", "x"});
   table.add({"\x1b[2J", "\xc2\x9b"});
-  CHECK(table.text(false) == "A         B\ngrün      x\n\\x1b[2J   \\x9b\n");
+  CHECK(table.text(false) == "A        B\ngrün     x\n\\x1b[2J  \\x9b\n");
 }
 
 TEST_CASE("table: lines are cut at the terminal's width, between code points") {

@@ -1,4 +1,5 @@
 // The line that is left of a request or a connection, in each format.
+#include <algorithm>
 #include <regex>
 #include <set>
 
@@ -56,6 +57,18 @@ std::string by_pattern(const AccessRecord& record, std::string_view text) {
   REQUIRE(line.back() == '\n');
   line.pop_back();
   return line;
+}
+
+// std::regex takes stack for each character: not for long ones.
+std::string without_strings(const std::string& json) {
+  std::string out;
+  for (size_t i = 0; i < json.size(); ++i) {
+    out += json[i] == '"' ? 'Q' : json[i];
+    if (json[i] != '"') continue;
+    for (++i; i < json.size() && json[i] != '"'; ++i)
+      if (json[i] == '\\') ++i;
+  }
+  return out;
 }
 
 std::string as_haproxy(const AccessRecord& record) {
@@ -137,7 +150,7 @@ TEST_CASE("access log: a pattern's placeholders") {
            Row{"{in}/{out}", "120/18446744073709551615", "0/0"},
            Row{"{handshake_ms} {connect_ms} {first_byte_ms} {total_ms}", "4 0 12 15", "- - - -"},
            Row{"{end} {reason}", R"(client_cut it\x0awent)", "ok -"},
-           Row{"\"{referer}\" \"{user_agent}\"", R"("https://a.tld/" "Mozilla/5.0 (X11)")", R"("-" "-")"},
+           Row{"\"{referer}\" \"{user_agent}\"", R"re("https://a.tld/" "Mozilla/5.0 (X11)")re", R"("-" "-")"},
            Row{"{user_agent}", R"(Mozilla/5.0\x20(X11))", "-"},
            Row{"{user_agent}) {path}/", R"(Mozilla\x2f5.0\x20(X11\x29) \x2fa?b=\"c\"/)", "-) -/"},
            Row{"{{{method}}} 100%", "{GET} 100%", "{-} 100%"},
@@ -165,7 +178,7 @@ TEST_CASE("access log: the time of a pattern is when it began") {
 TEST_CASE("access log: combined, as Apache and nginx write it") {
   const std::regex time(R"(\[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d \+0000\])");
   CHECK(std::regex_replace(by_pattern(full_record(), config::kCombinedFormat), time, "[TIME]") ==
-        R"(192.0.2.7 - - [TIME] "GET /a?b=\"c\" HTTP/1.1" 200 18446744073709551615 "https://a.tld/" "Mozilla/5.0 (X11)")");
+        R"re(192.0.2.7 - - [TIME] "GET /a?b=\"c\" HTTP/1.1" 200 18446744073709551615 "https://a.tld/" "Mozilla/5.0 (X11)")re");
   CHECK(std::regex_replace(by_pattern({}, config::kCombinedFormat), time, "[TIME]") == R"(- - - [TIME] "-" - 0 "-" "-")");
   CHECK(pattern(config::kCombinedFormat).wants_headers);
   CHECK_FALSE(pattern("{client} {request}").wants_headers);
@@ -188,7 +201,7 @@ TEST_CASE("access log: a pattern's fields are as many as it has, whatever a clie
     const std::string tabbed = by_pattern(record, "{user_agent}\t{host}");
     CHECK(std::count(tabbed.begin(), tabbed.end(), '\t') == 1);
     const std::string json = by_pattern(record, R"({{"h":{host:json},"u":{user_agent:json}}})");
-    CHECK(std::regex_replace(json, std::regex(R"("([^"\\]|\\.)*")"), "Q") == "{Q:Q,Q:Q}");
+    CHECK(without_strings(json) == "{Q:Q,Q:Q}");
     for (char c : combined + spaced + piped + bracketed + json) CHECK(static_cast<unsigned char>(c) >= 0x20);
   }
 }
@@ -218,7 +231,7 @@ TEST_CASE("access log: HAProxy's layouts") {
     CAPTURE(line);
     CHECK(std::count(line.begin(), line.end(), '\n') == 1);
     CHECK(std::count(line.begin(), line.end(), '"') == 2);
-    CHECK(std::count(line.begin(), line.end(), ' ') == 12);
+    CHECK(std::count(line.begin(), line.end(), ' ') == 14);
     CHECK(line.size() < 7000);
   }
 }

@@ -135,8 +135,8 @@ TEST_CASE("health: one check at a time, in about the interval") {
     CHECK(world.health.running() <= 1);
     return (visits += server.visits()) >= 5;
   }));
-  // Four intervals of at least 180 ms; deadlines go by ticks of 64 ms.
-  CHECK(std::chrono::steady_clock::now() - begin >= 4 * 180ms - 64ms);
+  // Four intervals of at least 160 ms; deadlines go by ticks of 64 ms.
+  CHECK(std::chrono::steady_clock::now() - begin >= 4 * 160ms - 64ms);
 }
 
 TEST_CASE("health: a reload keeps what is known, and forgets what is not checked any more") {

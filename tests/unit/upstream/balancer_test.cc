@@ -299,7 +299,7 @@ TEST_CASE("random: two are drawn by weight, and the lighter of them is taken") {
 
 TEST_CASE("what the operator says of a server: disabled gets nobody, draining only who was there before") {
   using enum AdminState;
-  using Kind = Balancer::Choice::Kind;
+  using Chosen = Balancer::Choice::Kind;
   struct Row {
     std::vector<AdminState> states;
     int preferred;
@@ -329,12 +329,12 @@ TEST_CASE("what the operator says of a server: disabled gets nobody, draining on
       Balancer::Wish wish;
       wish.preferred = row.preferred;
       const Balancer::Choice choice = balancer.pick(wish);
-      out += choice.kind == Kind::server ? static_cast<char>('a' + choice.index) : '-';
+      out += choice.kind == Chosen::server ? static_cast<char>('a' + choice.index) : '-';
       // Who waits in a queue goes by the same.
       const auto candidates = balancer.candidates(0, row.preferred);
       const bool stands = std::find(candidates.begin(), candidates.end(), static_cast<size_t>(choice.index)) != candidates.end();
-      CHECK((choice.kind == Kind::none) == candidates.empty());
-      CHECK((choice.kind == Kind::none || stands));
+      CHECK((choice.kind == Chosen::none) == candidates.empty());
+      CHECK((choice.kind == Chosen::none || stands));
     }
     CHECK(out == row.turns);
   }
