@@ -17,7 +17,8 @@ struct Known {
   EndpointHealth::Report health;
   bool addressed, backup, dead, full;
   uint32_t weight;
-  bool could() const noexcept { return addressed && weight > 0 && !dead; }
+  AdminState admin;
+  bool could() const noexcept { return addressed && weight > 0 && !dead && admin == AdminState::enabled; }
   bool fit() const noexcept { return could() && health.state != EndpointHealth::State::down; }
 };
 
@@ -31,7 +32,7 @@ std::vector<Known> look_at(const Upstream& upstream) {
     const bool empty_place = endpoint->place() != Endpoint::kNoPlace && !endpoint->has_address();
     if (empty_place && (any_place || endpoint->place() > 0)) continue;
     out.push_back({endpoint.get(), endpoint->health.report(), endpoint->has_address(), endpoint->backup(),
-                   endpoint->health.dead(), endpoint->full(), endpoint->weight()});
+                   endpoint->health.dead(), endpoint->full(), endpoint->weight(), endpoint->admin()});
   }
   return out;
 }
@@ -52,6 +53,8 @@ std::string up_text(const Known& known) {
 std::string not_text(const Known& known, bool backups_wait) {
   if (!known.addressed) return "unresolved: its name has no address";
   if (known.health.state == EndpointHealth::State::down) return down_text(known);
+  if (known.admin == AdminState::disabled) return "disabled by an operator";
+  if (known.admin == AdminState::draining) return "draining, as an operator wished: no new clients";
   if (known.weight == 0) return "weight 0: no new clients";
   if (known.backup && backups_wait) return "a backup: others are up";
   return "not needed";
@@ -86,6 +89,12 @@ uint64_t remembered(const Service& service, const Address& client, uint64_t now_
 void stick(Standings& out, const std::vector<Known>& known, uint64_t server) {
   for (size_t i = 0; i < known.size(); ++i) {
     if (known[i].endpoint->hash() != server) continue;
+    const bool drains = known[i].admin == AdminState::draining && known[i].addressed && known[i].weight > 0 && !known[i].dead &&
+                        known[i].health.state != EndpointHealth::State::down;
+    if (!out.servers[i].takes && drains) {
+      out.servers[i].takes = true;
+      out.servers[i].why = "draining";
+    }
     if (!out.servers[i].takes) {
       out.how += format("; this client had {}, which it cannot have now", out.servers[i].server);
       return;

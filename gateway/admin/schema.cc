@@ -104,38 +104,19 @@ json admin() {
                 {off, object("commands, API, dashboard and metrics",
                              {{"bind", either("one address, or off", {text("an address", kBind), off})},
                               {"socket", text("a unix socket, or off")},
-                              {"hosts", one_or_list("names it is asked by, behind a service of its own", text("a name", kHost))},
-                              {"token", text("needed to change anything over HTTP; use !file")}})});
-}
-
-json alert() {
-  const json addresses = one_or_list("mail addresses", text("a mail address"));
-  return object("one of webhook, email and exec, and how",
-                {{"webhook", text("a URL that gets a POST; use !file where it is a secret")},
-                 {"email", addresses},
-                 {"exec", one_or_list("a program and its arguments; there is no shell", text("a word"))},
-                 {"on", one_or_list("of what; everything unless written",
-                                    words("", {"server", "service", "certificate", "reload"}))},
-                 {"limit", text("messages in a time, such as 10/h")},
-                 {"timeout", text("of one try, such as 10s")},
-                 {"name", text("for the log")},
-                 {"format", words("webhook: what the receiver understands", {"json", "ntfy", "gotify", "discord", "slack"})},
-                 {"method", words("webhook", {"POST", "PUT"})},
-                 {"headers", {{"description", "webhook: more headers"}, {"type", "object"}}},
-                 {"smtp", text("email: smtps://host or smtp://host:587")},
-                 {"starttls", words("email, with smtp://", {"required", "off"})},
-                 {"user", text("email: for the mail server")},
-                 {"password", text("email: for the mail server; use !file")},
-                 {"from", text("email: who writes")},
-                 {"ca", text("webhook, email: who must have signed the receiver's certificate")}});
+                              {"token", text("needed to change anything over HTTP; use !file")},
+                              {"hosts", list_of("names that the dashboard may be asked by", text("a host", kHost))}})});
 }
 
 json logs() {
-  return object("what is logged, how, and where to",
-                {{"format", either("how a line looks", {{{"enum", {"text", "json", "clf", "haproxy"}}}, {{"type", "string"}}})},
-                 {"target", either("where lines go", {{{"enum", {"stderr", "journald", "syslog"}}}, {{"type", "string"}}})},
-                 {"access", boolean("one line for each request or TCP session")},
-                 {"level", words("what is worth a line", {"error", "warn", "info", "debug"})}});
+  return object(
+      "what is logged, how, and where to",
+      {{"format", either("how a line looks, or a format of one's own, such as '{client} {status}'",
+                         {{{"enum", {"text", "json", "clf", "haproxy"}}}, text("", "[{}% ]")})},
+       {"target", either("where lines go: stderr, journald, syslog:… or a file with a / in its path",
+                         {{{"enum", {"stderr", "journald", "syslog"}}}, text("", "^syslog:(udp|tcp|unix):.|/.")})},
+       {"access", boolean("one line for each request or TCP session")},
+       {"level", words("what is worth a line", {"error", "warn", "info", "debug"})}});
 }
 
 json number_or_auto(const char* about, uint64_t most) {
@@ -187,7 +168,7 @@ json gateway_schema() {
             {"admin", nullable(admin())},
             {"logs", nullable(logs())},
             {"trusted_proxies", networks("whose X-Forwarded-* and Forwarded are believed")},
-            {"alerts", list_of("who is told of trouble", alert())}}}};
+            {"alerts", alerts()}}}};
 }
 
 }  // namespace sallyport

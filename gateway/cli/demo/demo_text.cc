@@ -75,6 +75,16 @@ a host that the connection may not reach, and the gateway's own view
   $ {8} certs list --config {0}
     shows "edge.localhost", when its certificate ends, and which service uses it
 
+what happens to a client, and why; and a change, which is taken up half a second later, while nothing else notices
+  $ {8} explain https://edge.localhost:{2}/hello --config {0}
+    shows the listener, the service with its file, the certificate, and the server that gets it: "conf.d/edge.yaml"
+  $ printf 'mode: redirect\nhosts: [new.localhost]\nredirect: {{ to: "https://edge.localhost:{2}" }}\n' >{0}/conf.d/new.yaml; sleep 2; curl -sSi http://new.localhost:{1}/
+    shows "308 Permanent Redirect"
+  $ {8} status --config {0}
+    shows "8 services" and the last reload
+
+The dashboard: http://127.0.0.1:{5}/
+
 A browser shows the same once it trusts {6}: https://edge.localhost:{2}/
 
 Ctrl-C ends the demo and removes the folder.
