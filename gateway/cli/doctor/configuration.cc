@@ -63,9 +63,11 @@ Findings check_differences(const std::string& answer) {
       if (name.is_string() && names.size() < 100) names += (names.empty() ? "" : ", ") + name.get<std::string>();
     changes += format("{}{}: {}", changes.empty() ? "" : "; ", kind, names);
   }
-  if (changes.empty()) return {{Grade::ok, "reload", "the running gateway has what the files say", ""}};
-  return {{Grade::warning, "reload", format("the running gateway has another state than the files: {}", changes),
-           "`sallyport reload`"}};
+  Finding found{Grade::ok, "reload", "the running gateway has what the files say", ""};
+  if (!changes.empty())
+    found = Finding{Grade::warning, "reload", format("the running gateway has another state than the files: {}", changes),
+                    "`sallyport reload`"};
+  return Findings{std::move(found)};
 }
 
 }  // namespace sallyport

@@ -1,5 +1,6 @@
 // What a check of `sallyport doctor` found.
 #pragma once
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>

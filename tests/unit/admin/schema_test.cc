@@ -118,7 +118,8 @@ TEST_CASE("schema: what has a place in the schema is no unknown key") {
     const config::Config config = config::Memory{{"conf.d/x.yaml", text}}.load();
     CHECK(config::texts(config).find("unknown key") == std::string::npos);
   }
-  for (const auto& [key, about] : gateway_schema()["properties"].items()) {
+  const json gateway = gateway_schema()["properties"];
+  for (const auto& [key, about] : gateway.items()) {
     CAPTURE(key);
     const config::Config config = config::Memory{{"gateway.yaml", key + ": x\n"}}.load();
     CHECK(config::texts(config).find("unknown key") == std::string::npos);
