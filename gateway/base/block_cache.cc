@@ -30,6 +30,7 @@ struct Cache {
   size_t bytes = 0;
   size_t buffer_count = 0;
 
+  void clear() noexcept;
   ~Cache();
 };
 
@@ -44,10 +45,15 @@ void free_all(Free*& list) noexcept {
   }
 }
 
-Cache::~Cache() {
-  closed = true;
+void Cache::clear() noexcept {
   for (Free*& list : small) free_all(list);
   free_all(buffers);
+  bytes = buffer_count = 0;
+}
+
+Cache::~Cache() {
+  closed = true;
+  clear();
 }
 
 size_t class_of(size_t size) noexcept { return size <= kOverhead ? 1 : (size - kOverhead + kGrain - 1) / kGrain; }
@@ -122,6 +128,7 @@ void* resize_block(void* memory, size_t size) noexcept {
   return moved;
 }
 
+void forget_blocks() noexcept { cache.clear(); }
 size_t kept_bytes() noexcept { return cache.bytes + cache.buffer_count * kBuffer; }
 
 }  // namespace sallyport

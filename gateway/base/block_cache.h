@@ -19,6 +19,8 @@ void* take_block(size_t size) noexcept;  // null for 0, and when there is no mem
 void* take_zeroed_block(size_t count, size_t size) noexcept;  // as calloc()
 void* resize_block(void* memory, size_t size) noexcept;
 void give_block(void* memory) noexcept;
+// Frees what this thread keeps: for one that will rest.
+void forget_blocks() noexcept;
 // Bytes that this thread keeps.
 size_t kept_bytes() noexcept;
 

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <utility>
 
+#include "base/block_cache.h"
 #include "net/loop.h"
 
 namespace sallyport {
@@ -49,6 +50,7 @@ void Background::serve() {
     lock.unlock();
     piece.work();
     piece.work = {};
+    forget_blocks();
     if (piece.done) loop_.post(std::move(piece.done));
     lock.lock();
   }

@@ -79,3 +79,22 @@ TEST_CASE("block cache: a zeroed block is zero though it was used before, and is
   give_block(zeroed);
   CHECK(take_zeroed_block(SIZE_MAX / 2, 3) == nullptr);
 }
+
+TEST_CASE("blocks: a thread that will rest keeps nothing") {
+  if (!kKeepsBlocks) return;
+  size_t kept[3] = {};
+  std::thread([&] {
+    std::vector<void*> blocks;
+    for (size_t size : {16, 100, 5000, 17 * 1024})
+      for (int i = 0; i < 8; ++i) blocks.push_back(take_block(size));
+    for (void* block : blocks) give_block(block);
+    kept[0] = kept_bytes();
+    forget_blocks();
+    kept[1] = kept_bytes();
+    give_block(take_block(100));
+    kept[2] = kept_bytes();
+  }).join();
+  CHECK(kept[0] > 8 * 17 * 1024);
+  CHECK(kept[1] == 0);
+  CHECK(kept[2] > 0);
+}
