@@ -145,8 +145,9 @@ def test_each_relay_counts_its_bytes(gateway, tcp_server, leaf, ca, server_ca, m
     for size in sizes:
         with Client(port, **({"tls": context(), "name": "web.example"} if context else {})) as client:
             data = b"SSH-2.0-x\r\n" + bytes(size - 11)
-            threading.Thread(target=lambda: client.send(data), daemon=True).start()
-            assert client.exactly(size) == data
+            for at in range(0, size, 16384):  # one TLS object is not for two threads
+                piece = data[at:at + 16384]
+                assert client.send(piece).exactly(len(piece)) == piece
     gw.access(count=3)
     told = Agreed(gw, "x")
     assert told("connections_total") == 3 == told.server("connections_total") == told("connect_seconds_count")
@@ -254,8 +255,8 @@ def test_failures_and_what_is_sent_again_are_counted_where_they_belong(gateway, 
                 while client.raw.recv(1000):
                     pass
                 raise EOFError
-        with Client(gw.ports["raw"]) as client:
-            with pytest.raises((OSError, EOFError)):
+        with pytest.raises((OSError, EOFError)):  # the reset may come before the connect has returned
+            with Client(gw.ports["raw"]) as client:
                 if not client.raw.recv(10):
                     raise EOFError
     gw.access(count=17)
