@@ -2,13 +2,14 @@
 
 #include <set>
 
-#include "admin/lookup.h"
 #include "admin/explain.h"
+#include "admin/lookup.h"
 #include "admin/metrics_page.h"
 #include "admin/report_json.h"
 #include "admin/resources.h"
 #include "admin/schema.h"
 #include "admin/status_json.h"
+#include "base/clock.h"
 #include "base/text.h"
 
 namespace sallyport {

@@ -70,7 +70,7 @@ class Explainer {
       story_.end("closed", 0, format("nobody listens on port {}{}", target_.port, where));
       for (const auto& service : finder_.snapshot().services)
         if (match_host(service->config.hosts, target_.host).fit == HostFit::exact)
-          story_.lost(service->config.name, format("listens on {}", joined(service->config.listeners)));
+          story_.lost(service->config.name, format("listens on {}", quoted(service->config.listeners)));
       return false;
     }
     door_ = *door;
@@ -85,7 +85,7 @@ class Explainer {
       std::vector<std::string> names;
       for (const config::Listener* other : door_.others) names.push_back(other->name);
       story_.step("listener",
-                  format("{} has that port too, at another address; --to says which is meant", joined(names)));
+                  format("{} has that port too, at another address; --to says which is meant", quoted(names)));
     }
     return true;
   }

@@ -18,7 +18,7 @@ const char* fit_text(HostFit fit) noexcept {
 
 }  // namespace
 
-std::string joined(const std::vector<std::string>& words) {
+std::string quoted(const std::vector<std::string>& words) {
   std::string out;
   for (const std::string& word : words) out += (out.empty() ? "\"" : ", \"") + word + "\"";
   return out;

@@ -48,6 +48,6 @@ class HttpExplainer {
   const ExplainAbout& about_;
 };
 
-std::string joined(const std::vector<std::string>& words);
+std::string quoted(const std::vector<std::string>& words);
 
 }  // namespace sallyport

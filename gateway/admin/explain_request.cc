@@ -146,7 +146,7 @@ void HttpExplainer::losers(const HostGroup& group, const RouteCandidate* winner,
     const auto match = match_path(member.config().paths, wanted);
     if (!match)
       story_.lost(member.config().name, format("has host \"{}\", but of its paths ({}) none leads there",
-                                               member.pattern(), joined(member.config().paths)));
+                                               member.pattern(), quoted(member.config().paths)));
     else if (winner != nullptr)
       story_.lost(
           member.config().name,
@@ -167,7 +167,7 @@ void HttpExplainer::elsewhere(std::string_view listener, RouteKind kind) {
     if (match_host(config.hosts, target_.host).fit >= HostFit::wildcard && config.mode != Mode::ssh &&
         config.mode != Mode::tcp) {
       if (!stands_on(config, listener))
-        story_.lost(config.name, format("has the host, but on listener {}", joined(config.listeners)));
+        story_.lost(config.name, format("has the host, but on listener {}", quoted(config.listeners)));
       else
         story_.lost(config.name, kind == RouteKind::tls ? "has the host, but for plain HTTP alone"
                                                         : "has the host, but for TLS alone");
@@ -179,7 +179,7 @@ void HttpExplainer::elsewhere(std::string_view listener, RouteKind kind) {
     story_.step("route", format("there is \"{}\": is that the one?", near));
   if (!snapshot.config.left_out.empty())
     story_.step("route", format("left out because of a fault: {}; `sallyport check` tells more",
-                                joined({snapshot.config.left_out.begin(), snapshot.config.left_out.end()})));
+                                quoted({snapshot.config.left_out.begin(), snapshot.config.left_out.end()})));
 }
 
 }  // namespace sallyport

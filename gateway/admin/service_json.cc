@@ -1,6 +1,5 @@
 #include "admin/service_json.h"
 
-#include <chrono>
 #include <cmath>
 
 namespace sallyport {
@@ -37,11 +36,6 @@ Json totals_json(const ServiceTotals& totals) {
 }
 
 }  // namespace
-
-int64_t unix_ms() noexcept {
-  using namespace std::chrono;
-  return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
-}
 
 const char* name_of(ServiceState state) noexcept {
   switch (state) {

@@ -23,6 +23,4 @@ Json service_json(const Service& service, const ServiceTotals& totals, const His
                   bool kept);
 Json rates_json(const History::Rates& rates);
 
-int64_t unix_ms() noexcept;
-
 }  // namespace sallyport

@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "admin/report_json.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 namespace sallyport {

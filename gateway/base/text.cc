@@ -71,6 +71,12 @@ inline std::string_view append_plain(std::string& out, std::string_view text, co
 
 }  // namespace
 
+std::string joined(std::span<const std::string> words) {
+  std::string out;
+  for (const std::string& word : words) out.append(out.empty() ? "" : ", ").append(word);
+  return out;
+}
+
 void append_number(std::string& out, uint64_t value) {
   char digits[20];
   const char* end = std::to_chars(digits, digits + sizeof digits, value).ptr;

@@ -20,6 +20,9 @@ std::string_view trim(std::string_view text) noexcept;  // spaces and tabs
 // Decimal digits only, no sign, no space; nullopt on anything else or overflow.
 std::optional<uint64_t> parse_number(std::string_view text) noexcept;
 
+// With ", " between them.
+std::string joined(std::span<const std::string> words);
+
 // In decimal digits.
 void append_number(std::string& out, uint64_t value);
 

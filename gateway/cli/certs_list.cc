@@ -10,12 +10,6 @@ namespace {
 
 using Clock = std::chrono::system_clock;
 
-std::string joined(const std::vector<std::string>& words, const char* none) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
-  return text.empty() ? std::string(none) : text;
-}
-
 std::string date_of(Clock::time_point time) {
   std::time_t seconds = Clock::to_time_t(time);
   std::tm parts{};
@@ -33,11 +27,11 @@ void append_block(std::string& out, const Certificate& certificate, const std::v
                   Clock::time_point now) {
   std::string key =
       certificate.key_file == certificate.file ? "" : format(", key in {}", escaped(certificate.key_file));
-  out += format("{}\n", joined(certificate.names, "no DNS or IP names"));
+  out += format("{}\n", certificate.names.empty() ? "no DNS or IP names" : joined(certificate.names));
   out += format("  expires  {}\n", expiry_text(certificate, now));
   out += format("  issuer   {}\n", certificate.issuer);  // its control characters are escaped already
   out += format("  file     {} ({}{})\n", escaped(certificate.file), name_of(certificate.kind), key);
-  out += format("  used by  {}\n\n", joined(users, "no service"));
+  out += format("  used by  {}\n\n", users.empty() ? "no service" : joined(users));
 }
 
 }  // namespace
@@ -70,7 +64,7 @@ std::string certificate_list(const config::Config& config, const CertStore& stor
   }
   if (!config.left_out.empty())
     out +=
-        format("Not looked at, as their files have faults (sallyport check tells): {}\n", joined(config.left_out, ""));
+        format("Not looked at, as their files have faults (sallyport check tells): {}\n", joined(config.left_out));
   if (!store.problems().empty()) out += all.empty() ? "\nProblems:\n" : "Problems:\n";
   for (const CertProblem& problem : store.problems())
     out += format("  {}: {}\n", escaped(problem.file), escaped(problem.message));

@@ -9,6 +9,7 @@
 #include <map>
 #include <set>
 
+#include "base/clock.h"
 #include "base/format.h"
 #include "upstream/endpoint.h"
 
@@ -122,9 +123,7 @@ AlertChange test_change(const std::string& gateway) {
   change.subject = "test";
   change.fact = "test";
   change.text = "a test from " + gateway + ": alerts arrive here";
-  change.time =
-      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
-          .count();
+  change.time = unix_ms();
   return change;
 }
 

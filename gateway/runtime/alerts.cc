@@ -8,6 +8,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/format.h"
 #include "base/log.h"
 #include "certs/atomic_file.h"
@@ -20,10 +21,6 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kLook{3'600'000};
 constexpr size_t kMostState = 1024 * 1024;
-
-int64_t unix_ms() {
-  return std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
 
 std::string label(const config::Alert& alert) { return format("{} {}", name_of(alert.kind), alert.name); }
 

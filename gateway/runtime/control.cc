@@ -9,8 +9,10 @@
 #include <csignal>
 #include <set>
 
-#include "base/log.h"
+#include "base/clock.h"
 #include "base/format.h"
+#include "base/log.h"
+#include "base/text.h"
 #include "config/load.h"
 #include "runtime/log_setup.h"
 
@@ -28,15 +30,9 @@ unsigned usable_cpus() {
   return static_cast<unsigned>(std::max(1, CPU_COUNT(&set)));
 }
 
-int64_t unix_ms() noexcept {
-  using namespace std::chrono;
-  return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
-}
-
-std::string joined(const std::vector<std::string>& names) {
+std::string some_of(std::span<const std::string> names) {
   constexpr size_t kMost = 10;
-  std::string out;
-  for (size_t i = 0; i < names.size() && i < kMost; ++i) out += (i == 0 ? "" : ", ") + names[i];
+  std::string out = joined(names.first(std::min(names.size(), kMost)));
   if (names.size() > kMost) out += format(" and {} more", names.size() - kMost);
   return out;
 }
@@ -45,7 +41,7 @@ std::string joined(const std::vector<std::string>& names) {
 std::string summary_of(const ReloadReport& report) {
   std::string out;
   const auto part = [&](const char* what, const std::vector<std::string>& names) {
-    if (!names.empty()) out += format("{}{} {}", out.empty() ? "" : "; ", what, joined(names));
+    if (!names.empty()) out += format("{}{} {}", out.empty() ? "" : "; ", what, some_of(names));
   };
   part("added", report.added);
   part("changed", report.changed);

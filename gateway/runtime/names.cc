@@ -4,6 +4,7 @@
 
 #include "base/format.h"
 #include "base/log.h"
+#include "base/text.h"
 
 namespace sallyport {
 namespace {
@@ -18,12 +19,6 @@ uint64_t time_of(std::chrono::seconds ttl) noexcept {
   // Seconds first: a TTL may be as large as DNS likes.
   return static_cast<uint64_t>(
       std::clamp<int64_t>(std::min<int64_t>(ttl.count(), kMostTtl) * 1000, kLeastTtl, kMostTtl));
-}
-
-std::string joined(const std::vector<std::string>& parts) {
-  std::string out;
-  for (const std::string& part : parts) out += (out.empty() ? "" : ", ") + part;
-  return out;
 }
 
 // Empty where there is nothing to tell.

@@ -1,8 +1,8 @@
 #include "runtime/reloader.h"
 
-#include <chrono>
 #include <utility>
 
+#include "base/clock.h"
 #include "net/loop.h"
 
 namespace sallyport {
@@ -37,9 +37,8 @@ void Reloader::next() {
 }
 
 void Reloader::built(Rebuilt rebuilt, std::vector<Wish> wishes, int64_t started_us) {
-  using namespace std::chrono;
   rebuilt.report.by = wishes.front().by;
-  rebuilt.report.time = duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
+  rebuilt.report.time = unix_ms();
   rebuilt.report.seconds = static_cast<double>(static_cast<int64_t>(Loop::precise_now()) - started_us) / 1e6;
   const bool dry = wishes.front().dry;
   auto tell = [this, alive = alive_, told = std::make_shared<std::vector<Wish>>(std::move(wishes))](

@@ -6,9 +6,7 @@
 #include "base/format.h"
 #include "runtime/certificate_warnings.h"
 #include "runtime/context_builder.h"
-#include "transport/crypto.h"
-#include "upstream/balancer.h"
-#include "upstream/name_group.h"
+#include "runtime/upstream_builder.h"
 
 namespace sallyport {
 namespace {
@@ -27,32 +25,8 @@ Alpn client_alpn(const config::Service& service, const config::Listener& listene
   return listener.http2.enabled ? Alpn::either : Alpn::http1;
 }
 
-Alpn server_alpn(const config::Service& service) {
-  if (service.mode != Mode::http && (service.mode != Mode::reencrypt || service.protocol_tcp)) return Alpn::none;
-  switch (service.server_tls.protocol) {
-    case config::HttpProtocol::auto_: return Alpn::either;
-    case config::HttpProtocol::http1: return Alpn::http1;
-    case config::HttpProtocol::h2: return Alpn::h2;
-  }
-  return Alpn::none;
-}
-
 bool listens_on(const config::Service& service, const std::string& listener) {
   return std::find(service.listeners.begin(), service.listeners.end(), listener) != service.listeners.end();
-}
-
-bool health_speaks_tls(const config::Service& service) {
-  return service.health.type == config::Health::Type::tls || service.health.type == config::Health::Type::https;
-}
-
-config::ServerTls health_tls_of(const config::Service& service) {
-  config::ServerTls tls = service.server_tls;
-  tls.verify = service.health.verify.value_or(config::Verify::none);
-  return tls;
-}
-
-Alpn health_alpn(const config::Service& service) {
-  return service.health.type == config::Health::Type::https ? Alpn::http1 : Alpn::none;
 }
 
 class Builder {
@@ -162,7 +136,9 @@ class Builder {
   bool build_service(const config::Service& wanted) {
     const auto found = before_.find(wanted.name);
     const std::shared_ptr<const Service> old = found == before_.end() ? nullptr : found->second;
-    const std::string made_from = what_it_is_made_from(wanted);
+    const uint16_t port = listener_port_of(wanted);
+    UpstreamBuilder upstreams(*contexts_, cookie_secret_);
+    const std::string made_from = std::to_string(port) + upstreams.materials(wanted);
     auto service = std::make_shared<Service>();
     service->config = wanted;
     service->made_from = made_from;
@@ -174,7 +150,9 @@ class Builder {
       return true;
     }
     if (built && wanted.mode != Mode::redirect) {
-      built = build_upstream(*service);
+      auto made = upstreams.build(wanted, old ? old->upstream.get() : nullptr, port);
+      built = made ? success() : Status(made.error());
+      if (made) service->upstream = std::move(*made);
       if (wanted.server_tls.at.line > 0) at = wanted.server_tls.at;
     }
     if (built) {
@@ -201,14 +179,6 @@ class Builder {
       if (service->slot >= snapshot_.slots.size()) snapshot_.slots.resize(service->slot + 1);
       snapshot_.slots[service->slot] = service.get();
     }
-  }
-
-  // Beside the settings, which the fingerprint has.
-  std::string what_it_is_made_from(const config::Service& service) {
-    std::string out = std::to_string(listener_port_of(service));
-    if (service.server_tls.enabled) out += contexts_->upstream_key(service.server_tls, server_alpn(service));
-    if (health_speaks_tls(service)) out += contexts_->upstream_key(health_tls_of(service), health_alpn(service));
-    return out;
   }
 
   uint16_t listener_port_of(const config::Service& service) {
@@ -254,135 +224,6 @@ class Builder {
     if (found == previous_->fixed.end()) return nullptr;
     snapshot_.fixed[found->first] = found->second;
     return found->second;
-  }
-
-  Status build_upstream(Service& service) {
-    const config::Service& wanted = service.config;
-    auto upstream = std::make_unique<Upstream>();
-    upstream->service = wanted.name;
-    upstream->balance = wanted.balance;
-    upstream->timeouts = wanted.timeouts;
-    upstream->slow_start = wanted.slow_start;
-    upstream->retries = wanted.retries;
-    upstream->retry_on = wanted.retry_on;
-    upstream->health = wanted.health;
-    upstream->queue_limits = wanted.queue;
-    upstream->transparent = wanted.transparent;
-    upstream->proxy_protocol = wanted.proxy_protocol;
-    upstream->protocol = wanted.server_protocol;
-    if (wanted.server_tls.enabled) {
-      if (auto made = build_server_tls(*upstream, wanted); !made) return made;
-      upstream->tls_name = wanted.server_tls.name;
-      upstream->tls_verify = wanted.server_tls.verify == config::Verify::required;
-    }
-    upstream->side = server_side(wanted);
-    if (auto made = build_health_tls(*upstream, wanted); !made) return made;
-    const uint16_t listener_port = listener_port_of(wanted);
-    for (const config::Server& server : wanted.servers) add_endpoints(*upstream, wanted, server, listener_port);
-    build_queue(*upstream);
-    build_sticky(*upstream, wanted);
-    service.upstream = std::move(upstream);
-    return success();
-  }
-
-  const Upstream* previous_upstream(const std::string& service) const {
-    const auto found = before_.find(service);
-    return found == before_.end() ? nullptr : found->second->upstream.get();
-  }
-
-  // Servers that stay have connections that hold their slots, and clients that wait: the queue stays with them.
-  void build_queue(Upstream& upstream) {
-    const bool limited = std::any_of(upstream.endpoints.begin(), upstream.endpoints.end(),
-                                     [](const auto& endpoint) { return endpoint->max_connections() != 0; });
-    if (!limited) return;
-    if (const Upstream* old = previous_upstream(upstream.service)) upstream.queue = old->queue;
-    if (!upstream.queue) upstream.queue = std::make_shared<ServerQueue>();
-    for (const auto& endpoint : upstream.endpoints)
-      if (!endpoint->queue && endpoint->max_connections() != 0) endpoint->queue = upstream.queue;
-  }
-
-  void build_sticky(Upstream& upstream, const config::Service& wanted) {
-    using By = config::Sticky::By;
-    if (wanted.sticky.by == By::source) {
-      const Upstream* old = previous_upstream(wanted.name);
-      upstream.sticky = old != nullptr && old->sticky && old->sticky->fits(wanted.sticky)
-                            ? old->sticky
-                            : std::make_shared<StickyTable>(wanted.sticky);
-    }
-    if (wanted.sticky.by != By::cookie) return;
-    upstream.cookie = wanted.sticky.cookie;
-    for (const auto& endpoint : upstream.endpoints) {
-      const std::string text = wanted.name + '\n' + std::to_string(endpoint->identity());
-      const auto digest = hmac_sha256(as_bytes(cookie_secret_), as_bytes(text));
-      std::string value;
-      for (size_t i = 0; i < 16; ++i) format_to(std::back_inserter(value), "{:02x}", digest[i]);
-      upstream.cookie_values.push_back(std::move(value));
-    }
-  }
-
-  Status build_server_tls(Upstream& upstream, const config::Service& wanted) {
-    const Alpn alpn = server_alpn(wanted);
-    auto context = contexts_->upstream(wanted.server_tls, alpn);
-    if (!context) return context.error();
-    upstream.tls = std::move(*context);
-    if (alpn == Alpn::none) return success();
-    upstream.protocol = wanted.server_tls.protocol;
-    if (alpn != Alpn::either) return success();
-    auto http1 = contexts_->upstream(wanted.server_tls, Alpn::http1);
-    if (!http1) return http1.error();
-    upstream.tls_http1 = std::move(*http1);
-    return success();
-  }
-
-  static bool stands_for_several(const config::Service& service, const config::Server& server) {
-    return service.resolve != config::Resolve::first && server.unix_path.empty() &&
-           !Address::parse_ip(server.host, 0).ok();
-  }
-
-  // How many servers each name may stand for: as many as there is room for, where each server has a bit in Tried.
-  static size_t places_of_name(const config::Service& service) {
-    constexpr size_t kMost = sizeof(Tried) * 8;
-    const auto names = static_cast<size_t>(
-        std::count_if(service.servers.begin(), service.servers.end(),
-                      [&](const config::Server& server) { return stands_for_several(service, server); }));
-    const size_t others = std::min(service.servers.size() - names, kMost);
-    return std::clamp((kMost - others) / std::max<size_t>(names, 1), size_t{1}, NameGroup::kPlaces);
-  }
-
-  // The workers' pools and balancers go by an endpoint's index: a name that stands for several servers has its places
-  // from the start.
-  void add_endpoints(Upstream& upstream, const config::Service& service, const config::Server& server, uint16_t port) {
-    if (!stands_for_several(service, server)) {
-      upstream.endpoints.push_back(known(service.name, std::make_shared<Endpoint>(server, port)));
-      return;
-    }
-    const auto places = static_cast<int>(places_of_name(service));
-    for (int place = 0; place < places; ++place)
-      upstream.endpoints.push_back(
-          known(service.name, std::make_shared<Endpoint>(server, port, service.resolve, place)));
-  }
-
-  // Checks speak TLS when their type says so, be it that traffic does not.
-  Status build_health_tls(Upstream& upstream, const config::Service& wanted) {
-    if (!health_speaks_tls(wanted)) return success();
-    auto context = contexts_->upstream(health_tls_of(wanted), health_alpn(wanted));
-    if (!context) return context.error();
-    upstream.health_tls = std::move(*context);
-    return success();
-  }
-
-  // A server that stands in the previous snapshot too goes on with what is known of it.
-  std::shared_ptr<Endpoint> known(const std::string& service, std::shared_ptr<Endpoint> fresh) {
-    const Upstream* old = previous_upstream(service);
-    if (old == nullptr) return fresh;
-    for (const auto& candidate : old->endpoints)
-      if (candidate->identity() == fresh->identity() && candidate->key() == fresh->key() &&
-          candidate->port() == fresh->port() && candidate->resolve() == fresh->resolve() &&
-          candidate->written_weight() == fresh->written_weight() &&
-          candidate->written_backup() == fresh->written_backup() &&
-          candidate->max_connections() == fresh->max_connections())
-        return candidate;
-    return fresh;
   }
 
   void build_listeners() {

@@ -11,6 +11,7 @@
 #include <iterator>
 #include <map>
 
+#include "base/clock.h"
 #include "base/format.h"
 #include "base/unique_fd.h"
 #include "transport/crypto.h"
@@ -21,11 +22,6 @@ namespace {
 constexpr std::string_view kFirstLine = "sallyport sticky 1";
 constexpr size_t kSecret = 32;
 constexpr uintmax_t kMostBytes = 1024UL * 1024 * 1024;
-
-int64_t unix_ms() noexcept {
-  using namespace std::chrono;
-  return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
-}
 
 Error failed(const std::filesystem::path& path, const char* what) {
   Error error = Error::from_errno(errno, Side::internal, Retry::no, what);

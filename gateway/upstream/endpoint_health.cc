@@ -1,7 +1,8 @@
 #include "upstream/endpoint_health.h"
 
 #include <algorithm>
-#include <chrono>
+
+#include "base/clock.h"
 
 namespace sallyport {
 namespace {
@@ -9,11 +10,6 @@ namespace {
 constexpr uint64_t kFirstOutMs = 10'000;
 constexpr uint32_t kMostDoublings = 5;  // 320 s
 constexpr uint64_t kQuietMs = 600'000;  // without trouble: the next time is a first one again
-
-int64_t unix_ms() noexcept {
-  using namespace std::chrono;
-  return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
-}
 
 }  // namespace
 
