@@ -23,6 +23,7 @@ struct WorkerService {
   bool retired = false;                      // the newest snapshot has another of its name, or none
   std::shared_ptr<const Service> successor;  // retired: of that name in the newest snapshot; null: there is none
   uint64_t retired_ms = 0;                   // since when the successor is what it is
+  bool swept = false;                        // what belongs to nothing any more has been ended
 };
 
 // Counts with a plain integer; to be kept by whatever belongs to the service: a request, a relay, an idle connection

@@ -70,6 +70,9 @@ bool FileWatcher::watch(const std::vector<Root>& roots) {
              [](uv_handle_t* handle) { delete static_cast<Handle*>(handle->data); });
     it = watched_.erase(it);
   }
+  // What was written into a folder before it was watched has told nobody.
+  const bool late = began_ && !wanted.empty();
+  began_ = true;
   for (const std::string& folder : wanted) {
     auto* handle = new Handle;
     handle->watcher = this;
@@ -90,6 +93,7 @@ bool FileWatcher::watch(const std::vector<Root>& roots) {
     uv_close(reinterpret_cast<uv_handle_t*>(&handle->event),
              [](uv_handle_t* closed) { delete static_cast<Handle*>(closed->data); });
   }
+  if (late) event(nullptr);
   return problem_.empty();
 }
 

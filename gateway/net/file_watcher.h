@@ -35,7 +35,7 @@ class FileWatcher final : private Deadline::Owner {
     std::filesystem::path folder;
     bool below = true;
   };
-  // From now on these, and no others. False: some could not be watched (inotify(7): max_user_watches), which is told
+  // From now on these, and no others; folders that are new since the last time count as changed. False: some could not be watched (inotify(7): max_user_watches), which is told
   // by problem().
   bool watch(const std::vector<Root>& roots);
   const std::string& problem() const noexcept { return problem_; }
@@ -51,6 +51,7 @@ class FileWatcher final : private Deadline::Owner {
   std::function<void()> changed_;
   std::map<std::string, Handle*> watched_;
   Deadline settle_{*this};
+  bool began_ = false;
   uint64_t since_ms_ = 0;  // of the first change that was not told yet; 0: none
   uint64_t last_ms_ = 0;
   std::string problem_;

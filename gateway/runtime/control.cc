@@ -121,6 +121,7 @@ bool Control::prepare() {
     return false;
   }
   for (const std::string& name : snapshot_->config.left_out) log::error("service {} is left out", name);
+  note_told();
   last_reload_.time = unix_ms();
   last_reload_.faults = snapshot_->config.faults;
   if (snapshot_->config.has_errors()) last_reload_.result = ReloadReport::Result::partial;
@@ -253,29 +254,67 @@ RebuildInput Control::rebuild_input() const { return {directory_, snapshot_, tic
 
 void Control::publish(Rebuilt rebuilt, Reloader::Done done) {
   if (!serving()) return;
-  const std::shared_ptr<const Snapshot> before = snapshot_;
-  snapshot_ = std::move(rebuilt.snapshot);
+  // A server that is new must have its address before the first request comes: names get a moment, as at the start.
+  names_.follow(*rebuilt.snapshot);
+  auto box = std::make_shared<Rebuilt>(std::move(rebuilt));
+  names_known_ = [this, box, done] { put_in_place(std::move(*box), done); };
+  loop_.arm(names_wait_, kNamesWait);
+  loop_.at_turn_end([this] {
+    if (names_.awaited() == 0) go_on_with_names();
+  });
+}
+
+void Control::go_on_with_names() {
+  names_wait_.disarm();
+  loop_.at_turn_end({});
+  if (auto go_on = std::exchange(names_known_, {}); go_on && serving()) go_on();
+}
+
+void Control::put_in_place(Rebuilt rebuilt, const Reloader::Done& done) {
+  struct Reload {
+    std::shared_ptr<const Snapshot> snapshot;
+    OpenListeners::Steps steps;
+    ReloadReport report;
+    Told told;
+    size_t left = 0;
+  };
+  auto reload = std::make_shared<Reload>();
+  reload->snapshot = std::move(rebuilt.snapshot);
+  reload->report = std::move(rebuilt.report);
+  reload->told = {std::move(told_.faults), std::move(told_.kept)};
+  reload->left = workers_.size();
+  snapshot_ = reload->snapshot;
+  note_told();
   cookie_secret_ = std::move(rebuilt.cookie_secret);
   for (const std::string& warning : rebuilt.warnings) log::warn("{}", warning);
+  for (const EndpointRewrite& rewrite : snapshot_->rewrites) rewrite.endpoint->rewrite(rewrite.now);
   limits_.max_connections = connection_limit();
   log_setup(snapshot_->config.gateway.logs);
-  auto left = std::make_shared<size_t>(workers_.size());
-  auto report = std::make_shared<ReloadReport>(std::move(rebuilt.report));
+  reload->steps = listeners_.begin(*snapshot_);
   for (auto& worker : workers_)
-    worker->post([this, &worker, snapshot = snapshot_, left, report, before, done] {
-      worker->publish(snapshot);
-      loop_.post([this, left, report, before, done] {
-        if (--*left > 0) return;
-        settle(*report, before->config);
-        done(*report);
+    worker->post([this, &worker, reload, done] {
+      reload->steps.before(*worker);
+      worker->publish(reload->snapshot);
+      reload->steps.after(*worker);
+      loop_.post([this, reload, done] {
+        if (--reload->left > 0 || !serving()) return;
+        reload->snapshot.reset();
+        settle(reload->report, reload->told);
+        done(reload->report);
       });
     });
-  OpenListeners::Change change = listeners_.follow(*snapshot_);
-  report->listeners_opened = std::move(change.opened);
-  report->listeners_closed = std::move(change.closed);
-  report->listeners_failed = std::move(change.failed);
-  names_.follow(*snapshot_);
+  OpenListeners::Change change = listeners_.finish(*snapshot_);
+  reload->report.listeners_opened = std::move(change.opened);
+  reload->report.listeners_closed = std::move(change.closed);
+  reload->report.listeners_failed = std::move(change.failed);
   health_.follow(*snapshot_);
+}
+
+// What is wrong and has been said.
+void Control::note_told() {
+  told_ = {};
+  for (const config::Fault& fault : snapshot_->config.faults) told_.faults.insert(fault.text());
+  for (const config::Service& service : snapshot_->config.kept) told_.kept.insert(service.name);
 }
 
 // A snapshot of a hundred thousand services takes a while to free, and leaves holes that are given back.
@@ -288,16 +327,12 @@ void Control::free_later(const std::shared_ptr<std::shared_ptr<const Snapshot>>&
 }
 
 // All workers have it.
-void Control::settle(const ReloadReport& report, const config::Config& before) {
+void Control::settle(const ReloadReport& report, const Told& before) {
   const bool asked = report.by != ReloadReport::By::files;
-  std::set<std::string> known;  // what was wrong before has been told before
-  if (!asked)
-    for (const config::Fault& fault : before.faults) known.insert(fault.text());
   for (const config::Fault& fault : report.faults)
-    if (!known.contains(fault.text())) log_fault(fault);
+    if (asked || !before.faults.contains(fault.text())) log_fault(fault);
   for (const std::string& name : report.kept)
-    if (std::none_of(before.kept.begin(), before.kept.end(), [&](const auto& service) { return service.name == name; }))
-      log::error("service {} goes on as it was before", name);
+    if (!before.kept.contains(name)) log::error("service {} goes on as it was before", name);
   if (report.result == ReloadReport::Result::refused) log::error("gateway.yaml has a fault: the last good one stays");
   const std::string summary = summary_of(report);
   if (!summary.empty())
@@ -369,7 +404,10 @@ void Control::on_deadline(Deadline& which) {
     log::warn("the drain time is over: open connections are cut");
     loop_.stop();
   } else if (&which == &names_wait_) {
-    loop_.stop();
+    if (names_known_)
+      go_on_with_names();
+    else
+      loop_.stop();
   } else if (&which == &rotate_) {
     tickets_->rotate();
     loop_.arm(rotate_, kTicketLifetime);

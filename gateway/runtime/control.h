@@ -3,7 +3,9 @@
 #pragma once
 #include <filesystem>
 #include <functional>
+#include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -73,7 +75,13 @@ class Control final : private Deadline::Owner {
   void start_workers();
   RebuildInput rebuild_input() const;
   void publish(Rebuilt rebuilt, Reloader::Done done);
-  void settle(const ReloadReport& report, const config::Config& before);
+  void go_on_with_names();
+  void put_in_place(Rebuilt rebuilt, const Reloader::Done& done);
+  struct Told {
+    std::set<std::string> faults, kept;
+  };
+  void note_told();
+  void settle(const ReloadReport& report, const Told& before);
   void free_later(const std::shared_ptr<std::shared_ptr<const Snapshot>>& box);
   void watch_files();
   std::string status_text() const;
@@ -101,6 +109,8 @@ class Control final : private Deadline::Owner {
   FileWatcher watcher_;
   Watchdog watchdog_;
   ReloadReport last_reload_;
+  Told told_;
+  std::function<void()> names_known_;  // a reload that waits for names
   uint64_t reloads_ = 0;
   uint64_t reloads_refused_ = 0;
   std::vector<std::function<void(const ReloadReport&)>> observers_;

@@ -62,6 +62,13 @@ void Names::follow(const Snapshot& snapshot) {
   schedule();
 }
 
+size_t Names::awaited() const noexcept {
+  size_t out = 0;
+  for (const auto& [key, name] : names_)
+    if (name.busy && !name.last && !name.failing) ++out;
+  return out;
+}
+
 void Names::look_again(const std::string& host) {
   for (bool records : {false, true}) {
     auto it = names_.find({records, host});

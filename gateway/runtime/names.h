@@ -23,6 +23,8 @@ class Names final : private Deadline::Owner {
   void follow(const Snapshot& snapshot);
   // A connect failed: the address may be an old one. Looks again at once, at most once a second for a name.
   void look_again(const std::string& host);
+  // Names that are asked for the first time, and have not been answered yet.
+  size_t awaited() const noexcept;
   // Lookups that have not been answered yet.
   size_t pending() const noexcept { return pending_; }
 

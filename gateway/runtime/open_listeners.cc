@@ -100,80 +100,64 @@ void OpenListeners::deliver(OpenSocket socket) {
   }
 }
 
-// left: what is open and was not taken by another bind of the new snapshot. Taken off it.
-bool OpenListeners::keep_or_move(const std::shared_ptr<ListenerShare>& share, const config::Bind& bind,
-                                 std::vector<Open>& left) {
-  auto found = std::find_if(left.begin(), left.end(), [&](const Open& one) {
-    return one.share == share && (one.handed_over || one.address == bind.text);
-  });
-  if (found == left.end())
-    found = std::find_if(left.begin(), left.end(),
+void OpenListeners::Steps::before(Worker& worker) const {
+  for (const Close& close : closes) worker.close_listener(*close.share, close.address);
+}
+
+void OpenListeners::Steps::after(Worker& worker) const {
+  for (const Move& move : moves) worker.move_listener(*move.from, move.address, move.to);
+}
+
+bool OpenListeners::keep_or_move(const std::shared_ptr<ListenerShare>& share, const config::Bind& bind, Steps& steps) {
+  auto found = std::find_if(left_.begin(), left_.end(),
+                            [&](const Open& one) { return one.share == share && one.address == bind.text; });
+  if (found == left_.end())
+    found = std::find_if(left_.begin(), left_.end(),
                          [&](const Open& one) { return !one.handed_over && one.address == bind.text; });
-  if (found == left.end()) return false;
-  if (found->share != share)
-    for (const auto& worker : workers_)
-      worker->post([&worker = *worker, from = found->share, address = found->address, to = share] {
-        worker.move_listener(*from, address, to);
-      });
+  if (found == left_.end()) return false;
+  if (found->share != share) steps.moves.push_back({found->share, found->address, share});
   open_.push_back({share, found->address, found->handed_over});
-  left.erase(found);
+  left_.erase(found);
   return true;
 }
 
-void OpenListeners::close(const Open& gone) {
-  log::info("listener \"{}\" is no longer on {}", gone.share->name, gone.address);
-  for (const auto& worker : workers_)
-    worker->post([&worker = *worker, share = gone.share, address = gone.address] {
-      worker.close_listener(*share, address);
-    });
-}
-
-OpenListeners::Change OpenListeners::follow(const Snapshot& snapshot) {
-  Change change;
-  std::vector<Open> left = std::move(open_);
+OpenListeners::Steps OpenListeners::begin(const Snapshot& snapshot) {
+  Steps steps;
+  left_ = std::move(open_);
   open_.clear();
-  std::vector<FailedBind> failed_before = std::move(failed_);
+  failed_before_ = std::move(failed_);
   failed_.clear();
-  std::vector<std::pair<std::shared_ptr<ListenerShare>, config::Bind>> missing;
+  missing_.clear();
   for (const auto& rules : snapshot.listeners) {
     const auto share = share_for(*rules);
     bool handed_over = false;
-    for (auto one = left.begin(); one != left.end();) {
-      if (one->share != share || !one->handed_over) {
-        ++one;
-        continue;
-      }
+    std::erase_if(left_, [&](Open& one) {
+      if (one.share != share || !one.handed_over) return false;
       handed_over = true;
-      open_.push_back(std::move(*one));
-      one = left.erase(one);
-    }
-    if (handed_over || take_over(share)) continue;
+      open_.push_back(std::move(one));
+      return true;
+    });
+    if (handed_over) continue;
+    Missing missing{share, {}};
     for (const config::Bind& bind : rules->config.binds)
-      if (!keep_or_move(share, bind, left)) missing.emplace_back(share, bind);
+      if (!keep_or_move(share, bind, steps)) missing.binds.push_back(bind);
+    if (!missing.binds.empty()) missing_.push_back(std::move(missing));
   }
-  // What goes makes room for what comes: ":443" for "10.0.0.6:443".
-  for (const Open& gone : left) {
-    change.closed.push_back(gone.address);
-    close(gone);
+  for (const Open& gone : left_) {
+    log::info("listener \"{}\" is no longer on {}", gone.share->name, gone.address);
+    steps.closes.push_back({gone.share, gone.address});
   }
+  return steps;
+}
+
+OpenListeners::Change OpenListeners::finish(const Snapshot& snapshot) {
+  Change change;
+  for (const Open& gone : left_) change.closed.push_back(gone.address);
   opener_->forget_all_but(snapshot);
-  for (const auto& [share, bind] : missing) {
-    if (take_over_at(share, bind)) {
-      change.opened.push_back(bind.text);
-      continue;
-    }
-    const bool known = std::any_of(failed_before.begin(), failed_before.end(), [&, text = bind.text](const auto& one) {
-      return one.bind.text == text;
-    });
-    const bool makes_room = std::any_of(left.begin(), left.end(), [&, port = bind.address.port()](const Open& one) {
-      return one.address.ends_with(":" + std::to_string(port));
-    });
-    if (try_open(share, bind, !known && !makes_room))
-      change.opened.push_back(bind.text);
-    else if (makes_room)
-      change.opened.push_back(bind.text);  // in a moment
-    else
-      change.failed.push_back(bind.text);
+  for (const Missing& missing : missing_) {
+    if (take_over(missing.share)) continue;
+    for (const config::Bind& bind : missing.binds)
+      (open_missing(missing.share, bind) ? change.opened : change.failed).push_back(bind.text);
   }
   std::erase_if(shares_, [&](const auto& entry) {
     return std::none_of(snapshot.listeners.begin(), snapshot.listeners.end(),
@@ -182,10 +166,24 @@ OpenListeners::Change OpenListeners::follow(const Snapshot& snapshot) {
   if (failed_.empty()) {
     retry_.disarm();
   } else {
-    soon_ = !left.empty();
+    soon_ = !left_.empty();
     loop_.arm(retry_, soon_ ? kSoon : kAgain);
   }
+  left_.clear();
+  missing_.clear();
+  failed_before_.clear();
   return change;
+}
+
+// True: it is open, or will be in a moment, when what is in its way has closed: ":443" for "10.0.0.6:443".
+bool OpenListeners::open_missing(const std::shared_ptr<ListenerShare>& share, const config::Bind& bind) {
+  if (take_over_at(share, bind)) return true;
+  const bool known = std::any_of(failed_before_.begin(), failed_before_.end(),
+                                 [&](const FailedBind& one) { return one.bind.text == bind.text; });
+  const bool makes_room = std::any_of(left_.begin(), left_.end(), [&](const Open& one) {
+    return one.address.ends_with(":" + std::to_string(bind.address.port()));
+  });
+  return try_open(share, bind, !known && !makes_room) || makes_room;
 }
 
 void OpenListeners::on_deadline(Deadline&) {

@@ -23,11 +23,29 @@ class OpenListeners final : private Deadline::Owner {
   // Once, when the workers run.
   void hand_out();
 
+  // What each worker has to do about its sockets, in one message with the snapshot: no client may come in between, under
+  // the name of a listener that is not there any more, or not yet.
+  struct Steps {
+    struct Close {
+      std::shared_ptr<ListenerShare> share;
+      std::string address;
+    };
+    struct Move {
+      std::shared_ptr<ListenerShare> from;
+      std::string address;
+      std::shared_ptr<ListenerShare> to;
+    };
+    std::vector<Close> closes;  // before the snapshot: who waits there is taken under the old one
+    std::vector<Move> moves;    // after it
+    void before(Worker& worker) const;
+    void after(Worker& worker) const;
+  };
+  Steps begin(const Snapshot& snapshot);
   struct Change {
     std::vector<std::string> opened, closed, failed;  // addresses, as the configuration writes them
   };
-  // The workers have this snapshot, or it is on its way to them.
-  Change follow(const Snapshot& snapshot);
+  // Once the steps are on their way to the workers: opens what is new.
+  Change finish(const Snapshot& snapshot);
   // From now on nothing is opened any more.
   void stop() noexcept { retry_.disarm(); }
 
@@ -53,8 +71,8 @@ class OpenListeners final : private Deadline::Owner {
   bool take_over(const std::shared_ptr<ListenerShare>& share);
   bool take_over_at(const std::shared_ptr<ListenerShare>& share, const config::Bind& bind);
   bool try_open(const std::shared_ptr<ListenerShare>& share, const config::Bind& bind, bool tell);
-  bool keep_or_move(const std::shared_ptr<ListenerShare>& share, const config::Bind& bind, std::vector<Open>& left);
-  void close(const Open& gone);
+  bool keep_or_move(const std::shared_ptr<ListenerShare>& share, const config::Bind& bind, Steps& steps);
+  bool open_missing(const std::shared_ptr<ListenerShare>& share, const config::Bind& bind);
 
   Loop& loop_;
   const std::vector<std::unique_ptr<Worker>>& workers_;
@@ -63,6 +81,14 @@ class OpenListeners final : private Deadline::Owner {
   std::vector<Open> open_;
   std::vector<OpenSocket> not_handed_out_;  // the workers do not run yet
   std::vector<FailedBind> failed_;
+  // Between begin() and finish().
+  struct Missing {
+    std::shared_ptr<ListenerShare> share;
+    std::vector<config::Bind> binds;
+  };
+  std::vector<Open> left_;  // what is open and no bind wants
+  std::vector<Missing> missing_;
+  std::vector<FailedBind> failed_before_;
   bool running_ = false;
   bool soon_ = false;  // what was in the way is closing
   Deadline retry_{*this};

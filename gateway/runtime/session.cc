@@ -219,13 +219,17 @@ void Session::follow(SnapshotView& newest) {
   const ListenerRules* rules = newest.rules(listener->name);
   if (rules == nullptr) {
     left_behind_ = true;
+    owner_.left_behind(*view_);
     drain();
     return;
   }
   --view_->sessions;
   ++newest.sessions;
   view_ = &newest;
+  listener_counters().open.subtract();  // a listener that went and came back has counters of its own
   listener = rules;
+  listener_counters().open.add();
+  left_behind_ = false;
   if (flow_) flow_->followed();
 }
 
@@ -249,7 +253,7 @@ void Session::turn_away(Rejection reason, End how, std::string_view why) {
 }
 
 void Session::on_deadline(Deadline&) {
-  if (state_ == State::lingering || (owner_.draining() && seen_.empty())) {
+  if (state_ == State::lingering || (draining() && seen_.empty())) {
     end();
     return;
   }

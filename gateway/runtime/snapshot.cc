@@ -137,7 +137,7 @@ class Builder {
     const auto found = before_.find(wanted.name);
     const std::shared_ptr<const Service> old = found == before_.end() ? nullptr : found->second;
     const uint16_t port = listener_port_of(wanted);
-    UpstreamBuilder upstreams(*contexts_, cookie_secret_);
+    UpstreamBuilder upstreams(*contexts_, cookie_secret_, snapshot_.rewrites);
     const std::string made_from = std::to_string(port) + upstreams.materials(wanted);
     auto service = std::make_shared<Service>();
     service->config = wanted;

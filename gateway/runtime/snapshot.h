@@ -12,6 +12,7 @@
 #include "config/model.h"
 #include "layers/rules.h"
 #include "layers/service.h"
+#include "runtime/upstream_builder.h"
 #include "transport/ticket_keys.h"
 
 namespace sallyport {
@@ -30,6 +31,7 @@ struct Snapshot {
   // TLS contexts by what they were made of: one that is made of the same again need not be.
   std::map<std::string, SslCtxPtr> tls_contexts;
   std::map<std::string, SslCtxPtr> fixed;  // of services with a certificate of their own
+  std::vector<EndpointRewrite> rewrites;  // for who publishes it
   size_t tls_contexts_made = 0;  // of those, how many are new
   std::vector<std::unique_ptr<ContextTable>> contexts;
   HostTable<PlainFallback> plain_fallback;

@@ -70,8 +70,7 @@ Result<OpenSocket> SocketOpener::open(const std::shared_ptr<ListenerShare>& shar
   // By its name is the only way to take something out, so what is good in there goes with it and comes back.
   if (stale) take_from_store(name);
   const size_t known = stale ? 0 : kept.size();
-  if (known > 0) stored_.insert(name);
-  stored_fds_ += known;
+  if (known > 0) stored_[name] = known;
   auto opened = kept.empty() ? open_new(std::move(out), bind) : open_beside(std::move(out), std::move(kept));
   if (opened) keep(bind, opened->fds, known);
   return opened;
@@ -128,10 +127,11 @@ void SocketOpener::keep(const config::Bind& bind, const std::vector<UniqueFd>& f
   std::vector<int> numbers;
   for (size_t i = from; i < fds.size(); ++i) numbers.push_back(fds[i].get());
   put_into_store(name, numbers);
-  stored_.insert(name);
-  stored_fds_ += numbers.size();
+  stored_[name] = fds.size();
+  size_t all = 0;
+  for (const auto& [other, count] : stored_) all += count;
   const auto room = store_room();
-  if (!room || *room >= stored_fds_ || told_of_room_) return;
+  if (!room || *room >= all || told_of_room_) return;
   told_of_room_ = true;
   log::warn("the service manager keeps {} descriptors, fewer than the listening sockets: a restart may turn clients away "
             "(FileDescriptorStoreMax=)",
@@ -143,7 +143,7 @@ void SocketOpener::forget_all_but(const Snapshot& snapshot) {
   for (const auto& rules : snapshot.listeners)
     for (const config::Bind& bind : rules->config.binds) wanted.insert(name_in_store(bind));
   std::set<std::string> gone = handed_.drop_kept_but(wanted);
-  for (const std::string& name : stored_)
+  for (const auto& [name, count] : stored_)
     if (wanted.count(name) == 0) gone.insert(name);
   give_up(gone);
 }

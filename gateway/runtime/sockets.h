@@ -1,6 +1,7 @@
 // Opens the listening sockets of a snapshot, from what the service manager handed over or by binding, one for each
 // worker. What it binds itself is given to the service manager to keep, so that it is there again after a restart.
 #pragma once
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -59,8 +60,7 @@ class SocketOpener {
 
   unsigned workers_;
   HandedSockets handed_;
-  std::set<std::string> stored_;  // names in the store
-  size_t stored_fds_ = 0;
+  std::map<std::string, size_t> stored_;  // names in the store, with how many sockets each
   bool told_of_room_ = false;
 };
 

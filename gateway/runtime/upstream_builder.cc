@@ -52,33 +52,6 @@ size_t places_of_name(const config::Service& service) {
   return std::clamp((kMost - others) / std::max<size_t>(names, 1), size_t{1}, NameGroup::kPlaces);
 }
 
-// A server that stands in the previous snapshot too goes on with what is known of it.
-std::shared_ptr<Endpoint> known(const Upstream* old, std::shared_ptr<Endpoint> fresh) {
-  if (old == nullptr) return fresh;
-  for (const auto& candidate : old->endpoints)
-    if (candidate->identity() == fresh->identity() && candidate->key() == fresh->key() &&
-        candidate->port() == fresh->port() && candidate->resolve() == fresh->resolve() &&
-        candidate->written_weight() == fresh->written_weight() &&
-        candidate->written_backup() == fresh->written_backup() &&
-        candidate->max_connections() == fresh->max_connections())
-      return candidate;
-  return fresh;
-}
-
-// The workers' pools and balancers go by an endpoint's index: a name that stands for several servers has its places
-// from the start.
-void add_endpoints(Upstream& upstream, const config::Service& service, const config::Server& server, uint16_t port,
-                   const Upstream* old) {
-  if (!stands_for_several(service, server)) {
-    upstream.endpoints.push_back(known(old, std::make_shared<Endpoint>(server, port)));
-    return;
-  }
-  const auto places = static_cast<int>(places_of_name(service));
-  for (int place = 0; place < places; ++place)
-    upstream.endpoints.push_back(
-        known(old, std::make_shared<Endpoint>(server, port, service.resolve, place)));
-}
-
 // Servers that stay have connections that hold their slots, and clients that wait: the queue stays with them.
 void add_queue(Upstream& upstream, const Upstream* old) {
   const bool limited = std::any_of(upstream.endpoints.begin(), upstream.endpoints.end(),
@@ -91,6 +64,31 @@ void add_queue(Upstream& upstream, const Upstream* old) {
 }
 
 }  // namespace
+
+// A server that stands in the previous snapshot too goes on with what is known of it.
+std::shared_ptr<Endpoint> UpstreamBuilder::known(const Upstream* old, std::shared_ptr<Endpoint> fresh) {
+  if (old == nullptr) return fresh;
+  for (const auto& candidate : old->endpoints) {
+    if (!candidate->stands_for(*fresh)) continue;
+    if (candidate->written() != fresh->written()) rewrites_.push_back({candidate, fresh->written()});
+    return candidate;
+  }
+  return fresh;
+}
+
+// The workers' pools and balancers go by an endpoint's index: a name that stands for several servers has its places
+// from the start.
+void UpstreamBuilder::add_endpoints(Upstream& upstream, const config::Service& service, const config::Server& server,
+                                    uint16_t port, const Upstream* old) {
+  if (!stands_for_several(service, server)) {
+    upstream.endpoints.push_back(known(old, std::make_shared<Endpoint>(server, port)));
+    return;
+  }
+  const auto places = static_cast<int>(places_of_name(service));
+  for (int place = 0; place < places; ++place)
+    upstream.endpoints.push_back(
+        known(old, std::make_shared<Endpoint>(server, port, service.resolve, place)));
+}
 
 Result<std::unique_ptr<Upstream>> UpstreamBuilder::build(const config::Service& wanted, const Upstream* old,
                                                          uint16_t listener_port) {

@@ -19,6 +19,7 @@ struct SnapshotView {
   size_t sessions = 0;
   bool retired = false;     // another view has taken its place
   uint64_t retired_ms = 0;  // when
+  bool swept = false;       // whose listeners are gone have been ended
 };
 
 }  // namespace sallyport

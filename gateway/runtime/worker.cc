@@ -76,10 +76,7 @@ void Worker::publish(std::shared_ptr<const Snapshot> snapshot) {
     session->follow(*view_);
     session = next;
   }
-  if (views_.size() > 1 || !retired_.empty()) {
-    const auto after = std::max(view_->snapshot->config.gateway.drain_timeout, std::chrono::milliseconds(1));
-    if (!gone_.armed()) loop_.arm(gone_, after);
-  }
+  watch_for_gone();
 }
 
 void Worker::retire_services() {
@@ -97,6 +94,7 @@ void Worker::retire_services() {
     if (successor == old->successor) continue;
     old->successor = std::move(successor);
     old->retired_ms = loop_.now();
+    old->swept = false;
   }
 }
 
@@ -118,22 +116,44 @@ ServiceUse Worker::use(const Service& service) {
   late.retired = true;
   late.retired_ms = loop_.now();
   late.successor = view_->snapshot->service(service.config.name);
-  if (!gone_.armed()) loop_.arm(gone_, view_->snapshot->config.gateway.drain_timeout);
+  watch_for_gone();
   return ServiceUse(late);
 }
 
 void Worker::on_deadline(Deadline&) { end_what_is_gone(); }
 
+// When the time of what went next is over. Each is looked for once: what a changed service still carries then may live on.
+void Worker::watch_for_gone() {
+  const auto limit = static_cast<uint64_t>(view_->snapshot->config.gateway.drain_timeout.count());
+  uint64_t due = UINT64_MAX;
+  for (const auto& old : retired_)
+    if (!old->swept) due = std::min(due, old->retired_ms + limit);
+  for (const auto& view : views_)
+    if (view->retired && view->sessions > 0 && !view->swept) due = std::min(due, view->retired_ms + limit);
+  if (due == UINT64_MAX) return gone_.disarm();
+  const uint64_t now = loop_.now();
+  loop_.arm(gone_, std::chrono::milliseconds(due > now ? due - now : 1));
+}
+
 // What is in flight for a service, a server of one, or a listener that went with a reload had its time.
 void Worker::end_what_is_gone() {
-  const auto limit = view_->snapshot->config.gateway.drain_timeout;
+  const auto limit = static_cast<uint64_t>(view_->snapshot->config.gateway.drain_timeout.count());
   for (Session* session = sessions_.front(); session != nullptr;) {
     Session* next = sessions_.next(*session);
-    session->end_what_is_gone(static_cast<uint64_t>(limit.count()));
+    session->end_what_is_gone(limit);
     session = next;
   }
-  const bool more = views_.size() > 1 || !retired_.empty();
-  if (more) loop_.arm(gone_, std::chrono::milliseconds(1'000));
+  const uint64_t now = loop_.now();
+  for (const auto& old : retired_)
+    if (now - old->retired_ms >= limit) old->swept = true;
+  for (const auto& view : views_)
+    if (view->retired && now - view->retired_ms >= limit) view->swept = true;
+  watch_for_gone();
+}
+
+void Worker::left_behind(SnapshotView& view) {
+  view.swept = false;
+  watch_for_gone();
 }
 
 void Worker::add_listener(UniqueFd fd, bool shared, std::shared_ptr<ListenerShare> share, std::string address) {

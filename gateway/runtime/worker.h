@@ -71,11 +71,14 @@ class Worker final : private Deadline::Owner {
   // service: of this worker's snapshot, or of one that something here still goes by.
   ServiceUse use(const Service& service);
   void session_ended(SnapshotView& view);
+  // A session of this view has found that its listener is gone.
+  void left_behind(SnapshotView& view);
 
  private:
   void on_deadline(Deadline& which) override;
   void end_of_turn();
   void retire_services();
+  void watch_for_gone();
   void end_what_is_gone();
 
   unsigned number_;

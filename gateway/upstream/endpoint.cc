@@ -63,6 +63,23 @@ Endpoint::Endpoint(const config::Server& server, uint16_t default_port, config::
   }
 }
 
+bool Endpoint::stands_for(const Endpoint& fresh) const noexcept {
+  return identity_ == fresh.identity_ && key_ == fresh.key_ && port_ == fresh.port_ && resolve_ == fresh.resolve_ &&
+         (max_connections() == 0) == (fresh.max_connections() == 0);
+}
+
+void Endpoint::rewrite(const Written& now) noexcept {
+  const Written before = written();
+  if (now == before) return;
+  written_weight_.store(now.weight, std::memory_order_relaxed);
+  written_backup_.store(now.backup, std::memory_order_relaxed);
+  max_connections_.store(now.max_connections, std::memory_order_relaxed);
+  if (now.weight != before.weight) forget_told_weight();
+  if (resolve_ == config::Resolve::srv) return;  // the records', as of the next answer
+  set_weight(now.weight);
+  set_backup(now.backup);
+}
+
 std::string Endpoint::label() const {
   std::string out;
   write_label(out);

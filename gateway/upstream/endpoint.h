@@ -59,7 +59,7 @@ class Endpoint {
     return told != kNotTold ? told : weight_.load(std::memory_order_relaxed);
   }
   void set_weight(uint32_t weight) noexcept { weight_.store(weight, std::memory_order_relaxed); }
-  uint32_t written_weight() const noexcept { return written_weight_; }
+  uint32_t written_weight() const noexcept { return written_weight_.load(std::memory_order_relaxed); }
   // The operator's weight goes before the written one, and before an SRV record's. Any thread.
   static constexpr uint32_t kMostWeight = 256;
   void tell_weight(uint32_t weight) noexcept { told_weight_.store(weight, std::memory_order_relaxed); }
@@ -70,8 +70,22 @@ class Endpoint {
   // Only when no other is usable.
   bool backup() const noexcept { return backup_.load(std::memory_order_relaxed); }
   void set_backup(bool backup) noexcept { backup_.store(backup, std::memory_order_relaxed); }
-  bool written_backup() const noexcept { return written_backup_; }
-  uint32_t max_connections() const noexcept { return max_connections_; }  // 0: no limit
+  bool written_backup() const noexcept { return written_backup_.load(std::memory_order_relaxed); }
+  uint32_t max_connections() const noexcept { return max_connections_.load(std::memory_order_relaxed); }  // 0: no limit
+
+  // Whether this is what the file calls by the same name still, so that what is known of it holds, whatever weight,
+  // backup and limit say now. With a limit or without are two things: only with one are connections counted.
+  bool stands_for(const Endpoint& fresh) const noexcept;
+  // Takes those over. What an operator said of its weight is forgotten if the written one is another now. Any thread.
+  struct Written {
+    uint32_t weight = 1;
+    bool backup = false;
+    uint32_t max_connections = 0;
+    friend bool operator==(const Written&, const Written&) = default;
+  };
+  Written written() const noexcept { return {written_weight(), written_backup(), max_connections()}; }
+  void rewrite(const Written& now) noexcept;
+
 
   // Empty while the name has not been resolved. The one to begin with, where there are two.
   Address address() const;
@@ -105,7 +119,8 @@ class Endpoint {
   // Of max_connections, over all workers; counted by ServerSlot.
   std::atomic<uint32_t> slots_taken{0};
   bool full() const noexcept {
-    return max_connections_ != 0 && slots_taken.load(std::memory_order_relaxed) >= max_connections_;
+    const uint32_t most = max_connections();
+    return most != 0 && slots_taken.load(std::memory_order_relaxed) >= most;
   }
   // Of the service, where any of its servers has a limit; set before the endpoint is shared.
   std::shared_ptr<ServerQueue> queue;
@@ -119,14 +134,14 @@ class Endpoint {
   const config::Resolve resolve_;
   const int place_;
   const uint16_t port_;
-  const uint32_t written_weight_;
-  const bool written_backup_;
+  std::atomic<uint32_t> written_weight_;
+  std::atomic<bool> written_backup_;
   static constexpr uint32_t kNotTold = UINT32_MAX;
   std::atomic<uint32_t> weight_;
   std::atomic<uint32_t> told_weight_{kNotTold};
   std::atomic<AdminState> admin_{AdminState::enabled};
   std::atomic<bool> backup_;
-  const uint32_t max_connections_;
+  std::atomic<uint32_t> max_connections_;
   const uint64_t identity_;
   std::atomic<uint64_t> hash_;
   std::atomic<bool> has_address_{false};

@@ -1,4 +1,5 @@
 """A reload changes what was changed, at once, and nothing else."""
+import json
 import os
 import shutil
 import signal
@@ -10,7 +11,7 @@ import pytest
 
 from harness import websocket
 from harness.client import Client, Truncated, http
-from harness.gateway import merge
+from harness.gateway import command, merge
 from harness.h2_client import H2Client
 from harness.http_server import response
 from harness.ports import free_port
@@ -473,3 +474,50 @@ def test_many_reloads_at_once(gateway, http_server):
         gw.signal(signal.SIGHUP)
     until(lambda: status(gw.ports["http"], "b19.example") == 200, "the last one is served")
     assert status(gw.ports["http"], "b18.example") == 404
+
+
+def test_a_listener_that_goes_and_comes_back_keeps_its_relays(gateway, http_server, tcp_server):
+    """Undone within the drain time: nothing is cut, and what is counted stays right."""
+    raw = tcp_server(echo)
+    port = free_port()
+    text = tcp(f"127.0.0.1:{port}", raw)
+    gw = gateway({"raw": text, "web": plain("web.example", says(http_server, "here"))}, settings={"drain_timeout": "1s"})
+    with Client(port) as relay:
+        assert relay.send(b"x").exactly(1) == b"x"
+        remove(gw, "raw")
+        reload(gw)
+        gw.config.service("raw", text)
+        reload(gw)
+        begun = time.monotonic()
+        while time.monotonic() - begun < 2.5:
+            assert relay.send(b"y").exactly(1) == b"y"
+            time.sleep(0.1)
+        samples = http(gw.config.admin_port, "/metrics", "localhost").text.splitlines()
+        of_it = [float(line.rsplit(" ", 1)[1]) for line in samples if line.startswith("sallyport_sessions{") and str(port) in line]
+        assert of_it == [1.0], of_it
+
+
+def test_a_server_whose_weight_changes_is_the_same(gateway, http_server):
+    """What an operator said of it holds, it keeps its connections and its counters, and a name keeps its address."""
+    one, two = says(http_server, "one", "two")
+    names = [server.address.replace("127.0.0.1", "localhost") for server in (one, two)]
+    text = plain("a.example", *names, resolve="first", health="off", retries=0)
+    gw = gateway({"a": text})
+    until(lambda: status(gw.ports["http"], "a.example") == 200, "its names are known")
+    for _ in range(4):
+        assert status(gw.ports["http"], "a.example") == 200
+    assert command("disable", f"a/{names[0]}", "--config", gw.config.dir).returncode == 0
+    seen = set()
+    for weight in (2, 5, 9):
+        text["servers"] = [{"address": names[0], "weight": weight}, {"address": names[1], "backup": weight == 5}]
+        gw.config.service("a", text)
+        gw.signal(signal.SIGHUP)
+        for _ in range(60):
+            reply = http(gw.ports["http"], host="a.example")
+            assert reply.status == 200, gw.log_text()
+            seen.add(reply.text)
+    assert seen == {"two"}
+    reload(gw)
+    told = json.loads(command("servers", "a", "--json", "--config", gw.config.dir).stdout)["servers"]
+    assert [(one["admin"], one["weight"], one["backup"]) for one in told] == [("disabled", 9, False), ("enabled", 1, False)]
+    assert told[0]["totals"]["requests"] > 0 and told[1]["totals"]["requests"] > 180
