@@ -49,6 +49,7 @@ class AdminApi {
   CertificatesJson certificates_;
   const int64_t started_;
   bool reloading_ = false;
+  bool previewing_ = false;
 };
 
 }  // namespace sallyport

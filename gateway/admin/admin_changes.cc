@@ -63,11 +63,12 @@ void AdminApi::reload(const AdminRequest& request, const Responder& responder) {
     return responder.answer(error_answer(400, "`dry_run` is true or false"));
   if (control_.draining()) return responder.answer(error_answer(409, "the gateway is stopping"));
   if (!control_.serving()) return responder.answer(error_answer(409, "the gateway is starting"));
-  if (!control_.serving()) return responder.answer(error_answer(409, "the gateway is starting or stopping"));
-  if (reloading_) return responder.answer(error_answer(409, "another reload is under way"));
-  reloading_ = true;
-  const auto done = [this, responder](const ReloadReport& report) {
-    reloading_ = false;
+  // One at a time of each: they wait for one another, but who only looks must not shut out who changes.
+  bool& busy = dry_run == "true" ? previewing_ : reloading_;
+  if (busy) return responder.answer(error_answer(409, "another reload is under way"));
+  busy = true;
+  const auto done = [&busy, responder](const ReloadReport& report) {
+    busy = false;
     responder.answer(json_answer(report_json(report)));
   };
   if (dry_run == "true") return control_.preview_reload(done);

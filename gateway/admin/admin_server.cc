@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <filesystem>
 
 #include "base/log.h"
@@ -13,27 +14,34 @@ namespace sallyport {
 namespace {
 
 constexpr size_t kMostConnections = 64;
+constexpr std::chrono::milliseconds kPause{100};
 constexpr uint64_t kTellEveryMs = 10'000;
 
 }  // namespace
 
 // One address, and who came in there: crowds at one do not shut out who comes by the other.
-class AdminServer::Listener final : public IoHandler, public AdminConnection::Owner {
+class AdminServer::Listener final : public IoHandler, public AdminConnection::Owner, private Deadline::Owner {
  public:
   Listener(AdminServer& server, UniqueFd fd, bool local, bool loopback)
       : server_(server), fd_(std::move(fd)), local_(local), loopback_(loopback) {
     watch_.handler = this;
-    if (auto added = loop().poller().add_level(fd_.get(), watch_, false); !added)
-      log::error("admin: {}", added.error().text());
+    watch();
   }
   ~Listener() {
-    loop().poller().remove(fd_.get());
+    if (!paused_.armed()) loop().poller().remove(fd_.get());
     while (AdminConnection* connection = connections_.front()) connection->close();
   }
 
   void on_io() override {
     auto accepted = accept_from(fd_.get());
-    if (!accepted) return;
+    if (!accepted) {
+      // Without a descriptor to accept with, who waits would wake every turn.
+      const int sys = accepted.error().sys;
+      if (sys != EMFILE && sys != ENFILE && sys != ENOBUFS && sys != ENOMEM) return;
+      loop().poller().remove(fd_.get());
+      loop().arm(paused_, kPause);
+      return;
+    }
     if (count_ >= kMostConnections && !make_room()) return;
     auto transport = Transport::make(server_.io_, std::move(accepted->fd), true);
     if (!transport) return;
@@ -52,7 +60,6 @@ class AdminServer::Listener final : public IoHandler, public AdminConnection::Ow
   void handle(const AdminPlace& place, const http::RequestHead& head, AdminRequest request,
               const Responder& responder) override {
     AdminTarget target;
-    if (auto refused = refuse_page(place, head)) return responder.answer(*refused);
     if (!parse_target(head.target, target)) return responder.answer(error_answer(400, "the target cannot be understood"));
     Router::Match match = server_.api_.router().find(head.method, target);
     if (match.route == nullptr) return responder.answer(match.refused);
@@ -62,6 +69,7 @@ class AdminServer::Listener final : public IoHandler, public AdminConnection::Ow
     if (const auto etags = head.fields.find("If-None-Match")) request.if_none_match = *etags;
     if (need == AdminNeed::change_unless_dry_run)
       need = request.parameter("dry_run") == "true" ? AdminNeed::read : AdminNeed::change;
+    if (auto refused = refuse_page(place, need, head)) return responder.answer(*refused);
     if (auto refused = refuse_access(place, need, head)) {
       tell_refused(*request.peer, *refused, !bearer_token(head.fields).empty());
       return responder.answer(*refused);
@@ -72,6 +80,11 @@ class AdminServer::Listener final : public IoHandler, public AdminConnection::Ow
   void closed(AdminConnection&) override { --count_; }
 
  private:
+  void on_deadline(Deadline&) override { watch(); }
+  void watch() {
+    if (auto added = loop().poller().add_level(fd_.get(), watch_, false); !added)
+      log::error("admin: {}", added.error().text());
+  }
   Loop& loop() { return server_.io_.loop; }
 
   // Who has asked nothing yet goes, the one that came first. False: all are busy.
@@ -94,6 +107,7 @@ class AdminServer::Listener final : public IoHandler, public AdminConnection::Ow
   AdminServer& server_;
   UniqueFd fd_;
   Watch watch_;
+  Deadline paused_{*this};
   List<AdminConnection> connections_;
   size_t count_ = 0;
   uint64_t told_ms_ = 0;

@@ -44,12 +44,12 @@ bool is_own_host(std::string_view host) noexcept {
   return is_ip_literal(host);
 }
 
-std::optional<AdminAnswer> refuse_page(const AdminPlace& place, const http::RequestHead& head) {
+std::optional<AdminAnswer> refuse_page(const AdminPlace& place, AdminNeed need, const http::RequestHead& head) {
   if (place.local) return std::nullopt;
   const auto origin = head.fields.find("Origin");
   if (origin && !is_own_origin(*origin, head.authority)) return error_answer(403, "a page of another origin may not ask");
   const auto site = head.fields.find("Sec-Fetch-Site");
-  if (site && *site != "same-origin" && *site != "none" && head.path().starts_with("/api/"))
+  if (site && *site != "same-origin" && *site != "none" && need != AdminNeed::nothing)
     return error_answer(403, "a page of another origin may not ask");
   return std::nullopt;
 }

@@ -33,7 +33,7 @@ std::string_view bearer_token(const http::HeaderList& fields) noexcept;
 // The Host of a request that no name server had a hand in: an IP address, or localhost.
 bool is_own_host(std::string_view host) noexcept;
 // Each null: go on.
-std::optional<AdminAnswer> refuse_page(const AdminPlace& place, const http::RequestHead& head);
+std::optional<AdminAnswer> refuse_page(const AdminPlace& place, AdminNeed need, const http::RequestHead& head);
 std::optional<AdminAnswer> refuse_access(const AdminPlace& place, AdminNeed need, const http::RequestHead& head);
 
 }  // namespace sallyport

@@ -105,7 +105,7 @@ void Events::begin(const Snapshot& snapshot) {
   gone_.clear();
   if (snapshot_.get() == &snapshot) return;
   mark_all(control_.snapshot_ptr());
-  for (Listener& listener : listeners_) listener.next = 0;  // who has not been told of all begins again
+  for (Listener& listener : listeners_) listener.next = listener.changes = 0;  // who has not been told of all begins again
 }
 
 // What was known of services that stay is kept, so that only what has changed is told.
@@ -215,18 +215,26 @@ void Events::tell_first(Listener& listener) {
   listener.complete = true;
 }
 
+// As many at a time as the client reads: the rest, and what changes meanwhile, comes when it has.
 void Events::tell_changes(Listener& listener) {
-  Json services = Json::array();
-  for (const Mark& mark : marks_) {
-    if (mark.changed <= listener.told) continue;
-    services.push_back(json_of(mark, mark.written > listener.told));
-    if (services.size() < kBatch) continue;
+  if (listener.changes == 0) listener.round = round_;
+  size_t at = listener.changes;
+  while (at < marks_.size()) {
+    auto* client = listener.responder.client();
+    if (client == nullptr) return;
+    if (client->unsent() > kEnoughUnsent) {
+      listener.changes = at;
+      control_.loop().arm(first_, kAgain);
+      return;
+    }
+    Json services = Json::array();
+    for (; at < marks_.size() && services.size() < kBatch; ++at)
+      if (const Mark& mark = marks_[at]; mark.changed > listener.told)
+        services.push_back(json_of(mark, mark.written > listener.told));
     send_services(listener, std::move(services), {});
-    services = Json::array();
-    if (listener.responder.client() == nullptr) return;
   }
-  send_services(listener, std::move(services), {});
-  listener.told = round_;
+  listener.changes = 0;
+  listener.told = listener.round;
 }
 
 void Events::on_deadline(Deadline& which) {
@@ -238,8 +246,12 @@ void Events::on_deadline(Deadline& which) {
     return;
   }
   if (snapshot_ != control_.snapshot_ptr()) return;  // the next round sees to it
-  for (Listener& listener : listeners_)
-    if (!listener.complete) tell_first(listener);
+  for (Listener& listener : listeners_) {
+    if (!listener.complete)
+      tell_first(listener);
+    else if (listener.changes > 0)
+      tell_changes(listener);
+  }
 }
 
 }  // namespace sallyport

@@ -43,6 +43,8 @@ class Events final : private Deadline::Owner {
     uint64_t told = 0;      // rounds up to this one
     size_t next = 0;        // of the services it is told of for the first time
     bool complete = false;  // it has been told of all
+    size_t changes = 0;     // of the services, where telling what changed has paused; 0: it has not
+    uint64_t round = 0;     // that was told of by then
   };
 
   void on_deadline(Deadline& which) override;

@@ -38,10 +38,14 @@ void History::add(std::string_view service, const void* source, const Sums& sums
 // False: everybody who has a history is busy now.
 bool History::make_room() {
   if (rings_ < kMostServices) return true;
+  if (no_room_step_ == step_ + 1) return false;
   Track* oldest = nullptr;
   for (auto& [name, track] : tracks_)
     if (track.ring && (oldest == nullptr || track.active_step < oldest->active_step)) oldest = &track;
-  if (oldest == nullptr || oldest->active_step + kRateSteps > step_) return false;
+  if (oldest == nullptr || oldest->active_step + kRateSteps > step_) {
+    no_room_step_ = step_ + 1;
+    return false;
+  }
   oldest->ring.reset();
   --rings_;
   return true;

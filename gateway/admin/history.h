@@ -68,6 +68,7 @@ class History {
   uint64_t errors_before_ = 0;
   size_t rings_ = 0;
   int64_t end_ms_ = 0;
+  uint64_t no_room_step_ = 0;  // the last step in which all were busy, plus one
 };
 
 }  // namespace sallyport

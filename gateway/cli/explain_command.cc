@@ -48,7 +48,7 @@ int explain_command(const ExplainOptions& options) {
     const auto told = AdminClient(options.directory, options.socket).ask("GET", target_of(options.request));
     if (told) answer = nlohmann::ordered_json::parse(told->body, nullptr, false);
     if (!told || !answer.is_object() || !(answer.contains("outcome") || answer.contains("error"))) {
-      why = told ? format("the gateway answered {}", told->status) : told.error().text();
+      why = told ? format("the gateway answered {}", told->status) : told.error().detail;
       answer = nullptr;
     }
   }

@@ -53,7 +53,7 @@ int top(const Words& words) {
   return live_view(words.interval, words.times, [&](bool terminal) -> Result<std::string> {
     auto status = answer_json(client, {"GET", "/api/v1/status"});
     if (!status) return status.error();
-    auto services = answer_json(client, {"GET", "/api/v1/services"});
+    auto services = answer_pages(client, "/api/v1/services", "services");
     if (!services) return services.error();
     if (words.asking.json) {
       Json both;

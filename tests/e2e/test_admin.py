@@ -131,7 +131,8 @@ def test_elsewhere_than_on_loopback_reading_needs_the_token(gateway, http_server
 def test_pages_of_others(gateway, http_server, header, status):
     gw = gateway({"web": plain("test.example", http_server())}, settings=TOKEN)
     header = header.format(port=gw.config.admin_port)
-    assert Admin(gw, tcp=True).ask("/api/v1/status", headers=[header]).status == status
+    for target in ("/api/v1/status", "/%61pi/v1/status", "/metrics"):
+        assert Admin(gw, tcp=True).ask(target, headers=[header]).status == status, target
     change = Admin(gw, tcp=True, token="s3cret-token").ask("/api/v1/log-level", "PUT", {"level": "info"}, headers=[header])
     assert change.status == (200 if header.startswith("Host:") else status)  # who has the token is no page of others
     assert Admin(gw, tcp=True).ask("/health", headers=[header]).status == (200 if header.startswith("Host:") or "Sec-" in header else status)

@@ -4,9 +4,8 @@ import os
 import socket
 import time
 
-
 from harness.gateway import command
-from harness.http_server import HttpServer
+from harness.http_server import HttpServer, response
 from harness.server import Server, refused_port
 from harness.services import edge, passthrough, plain, reencrypt
 
@@ -97,3 +96,20 @@ def test_text_for_people(config, http_server):
     made = config({"web": plain("localhost", http_server())})
     done = command("doctor", "--config", made.dir)
     assert done.returncode == 0 and "0 problems" in done.stdout and "ok       ports" in done.stdout, done.stdout
+
+
+def test_who_answers_in_the_gateways_place_may_say_anything(config, http_server):
+    """No answer of whoever holds its port ends the command, and none is given the token."""
+    asked = []
+
+    def answer(request):
+        asked.append(request)
+        sessions = [1, {"client": 5}, None] * 10
+        return response(200, json.dumps({"pid": "x", "sessions": sessions, "result": [], "added": 7}))
+    stranger = http_server(answer)
+    folder = config({"web": plain("web.example", "127.0.0.1:9")}, settings={"admin": {"token": "hush"}})
+    folder.write("gateway.yaml", {**folder.settings, "admin": {**folder.settings["admin"], "bind": stranger.address}})
+    assert found(doctor(folder), "gateway", "answers")
+    for words in (("status",), ("services",), ("servers",), ("health",)):
+        assert command(*words, "--config", folder.dir).returncode in (0, 1)
+    assert len(asked) > 4 and not [request for request in asked if request.get("authorization")]

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <climits>
 #include <cstdio>
 #include <cstdlib>
 #include <thread>
@@ -11,6 +12,7 @@
 #include "base/format.h"
 #include "base/log.h"
 #include "cli/admin_client.h"
+#include "cli/asking.h"
 #include "cli/doctor/certificates.h"
 #include "cli/doctor/configuration.h"
 #include "cli/doctor/machine.h"
@@ -36,13 +38,12 @@ struct Told {
   std::string dry_run;     // what a reload would change
 };
 
-std::string one_client_of(const nlohmann::json& list) {
-  if (!list.is_object() || !list.contains("sessions") || !list["sessions"].is_array()) return {};
-  const auto& sessions = list["sessions"];
-  if (sessions.size() < kEnoughClients) return {};
+std::string one_client_of(const Json& list) {
+  const Json& sessions = part_of(list, "sessions");
+  if (!sessions.is_array() || sessions.size() < kEnoughClients) return {};
   std::string one;
-  for (const auto& session : sessions) {
-    const std::string client = session.value("client", "");
+  for (const Json& session : sessions) {
+    const std::string client = text_in(session, "client");
     if (one.empty()) one = client;
     if (client.empty() || client != one) return {};
   }
@@ -54,16 +55,16 @@ Told ask_gateway(const AdminClient& client) {
   Told out;
   const auto health = client.ask("GET", "/health", {}, kQuestion);
   if (!health) {
-    out.where = health.error().text();
+    out.where = health.error().detail;
     return out;
   }
   out.gateway.answers = true;
   if (auto status = client.ask("GET", "/api/v1/status", {}, kQuestion); status && status->status == 200) {
-    const auto told = nlohmann::json::parse(status->body, nullptr, false);
-    if (told.is_object()) out.gateway.pid = told.value("pid", 0);
+    const double pid = number_in(parse_json(status->body), "pid");
+    if (pid >= 1 && pid <= INT_MAX) out.gateway.pid = static_cast<int>(pid);
   }
   if (auto list = client.ask("GET", "/api/v1/sessions?limit=1000", {}, kQuestion); list && list->status == 200)
-    out.one_client = one_client_of(nlohmann::json::parse(list->body, nullptr, false));
+    out.one_client = one_client_of(parse_json(list->body));
   if (auto report = client.ask("POST", "/api/v1/reload?dry_run=true", {}, kQuestion); report && report->status == 200)
     out.dry_run = report->body;
   return out;
@@ -83,8 +84,8 @@ Findings examine_machine(const config::Config& config, const Told& told) {
   state.gateway_runs = told.gateway.answers;
   append(out, check_state_folder(gateway.state_directory, state));
   append(out,
-         check_watches(number_in("/proc/sys/fs/inotify/max_user_watches", UINT64_MAX),
-                       number_in("/proc/sys/fs/inotify/max_user_instances", UINT64_MAX),
+         check_watches(number_in_file("/proc/sys/fs/inotify/max_user_watches", UINT64_MAX),
+                       number_in_file("/proc/sys/fs/inotify/max_user_instances", UINT64_MAX),
                        folders_below(gateway.services_directory) + folders_below(gateway.certificates.directory) + 1));
   const bool proxied = std::any_of(config.listeners.begin(), config.listeners.end(),
                                    [](const config::Listener& l) { return !l.accept_proxy.empty(); }) ||

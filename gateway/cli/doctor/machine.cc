@@ -125,7 +125,7 @@ uint64_t descriptor_limit(int pid) {
   return limit.rlim_max == RLIM_INFINITY ? UINT64_MAX : uint64_t{limit.rlim_max};
 }
 
-uint64_t number_in(const std::string& file, uint64_t otherwise) {
+uint64_t number_in_file(const std::string& file, uint64_t otherwise) {
   std::ifstream in(file);
   std::string text;
   in >> text;

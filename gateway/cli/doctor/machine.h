@@ -35,7 +35,7 @@ Findings check_clients(bool container, bool proxied, const std::string& one_clie
 std::optional<bool> clock_synchronised();
 FolderState look_at_folder(const std::filesystem::path& path);
 uint64_t descriptor_limit(int pid);  // hard; 0: of this process
-uint64_t number_in(const std::string& file, uint64_t otherwise);
+uint64_t number_in_file(const std::string& file, uint64_t otherwise);
 uint64_t folders_below(const std::filesystem::path& path);
 
 }  // namespace sallyport

@@ -53,14 +53,14 @@ TEST_CASE("auth: a name that may lead here for somebody else is refused, and so 
        }) {
     CAPTURE(row.host, row.fields);
     const http::RequestHead head = head_of(row.host, row.fields);
-    auto refused = refuse_page(kLoopback, head);
+    auto refused = refuse_page(kLoopback, AdminNeed::read, head);
     if (!refused) refused = refuse_access(kLoopback, AdminNeed::read, head);
     CHECK(status_of(refused) == row.status);
-    CHECK(status_of(refuse_page(kSocket, head)) == 200);
+    CHECK(status_of(refuse_page(kSocket, AdminNeed::read, head)) == 200);
     CHECK(status_of(refuse_access(kSocket, AdminNeed::read, head)) == 200);
   }
   // Following a link to a page is no fault.
-  CHECK(!refuse_page(kLoopback, head_of("127.0.0.1", {{"Sec-Fetch-Site", "cross-site"}}, "/")));
+  CHECK(!refuse_page(kLoopback, AdminNeed::nothing, head_of("127.0.0.1", {{"Sec-Fetch-Site", "cross-site"}}, "/")));
 }
 
 TEST_CASE("auth: who has the token may call it by any name, and /health tells nobody anything") {
@@ -74,7 +74,7 @@ TEST_CASE("auth: who has the token may call it by any name, and /health tells no
 TEST_CASE("auth: names of admin.hosts are its own, others are not") {
   const AdminPlace named{false, true, "secret", {"gateway.example"}};
   const auto asked = [&](const http::RequestHead& head) {
-    auto refused = refuse_page(named, head);
+    auto refused = refuse_page(named, AdminNeed::read, head);
     return status_of(refused ? refused : refuse_access(named, AdminNeed::read, head));
   };
   CHECK(asked(head_of("gateway.example", {})) == 200);
