@@ -96,7 +96,9 @@ class H1Flow final : public Flow,
   bool draining_ = false;
   bool pumping_ = false;
   bool ended_ = false;
-  uint8_t waiting_for_ = 0;  // what the deadline stands for, see rearm()
+  // What the deadline stands for.
+  enum Wait : uint8_t { kNothing, kFirstRequest, kKeepAlive, kHead, kClient };
+  Wait waiting_for_ = kNothing;
 };
 
 }  // namespace sallyport
