@@ -219,6 +219,9 @@ int Control::run() {
     alerts_.follow(snapshot_);
     alerts_.reloaded(last_reload_);
     watch_files();
+    loop_.at_turn_end([this] {
+      if (names_known_ && names_.awaited() == 0) go_on_with_names();
+    });
     loop_.run();
   }
   stop_workers();
@@ -258,15 +261,12 @@ void Control::publish(Rebuilt rebuilt, Reloader::Done done) {
   names_.follow(*rebuilt.snapshot);
   auto box = std::make_shared<Rebuilt>(std::move(rebuilt));
   names_known_ = [this, box, done] { put_in_place(std::move(*box), done); };
+  if (names_.awaited() == 0) return go_on_with_names();
   loop_.arm(names_wait_, kNamesWait);
-  loop_.at_turn_end([this] {
-    if (names_.awaited() == 0) go_on_with_names();
-  });
 }
 
 void Control::go_on_with_names() {
   names_wait_.disarm();
-  loop_.at_turn_end({});
   if (auto go_on = std::exchange(names_known_, {}); go_on && serving()) go_on();
 }
 
