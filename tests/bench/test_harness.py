@@ -3,6 +3,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import pathlib
 import sys
 import types
 import xml.etree.ElementTree
@@ -12,8 +13,8 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 
-from harness import chart, job, load, probe, report, runner, scenarios  # noqa: E402
-from harness.peers import floor  # noqa: E402
+from harness import chart, job, load, material, probe, report, runner, scenarios  # noqa: E402
+from harness.peers import floor, haproxy, nginx, sallyport  # noqa: E402
 from harness.procs import BenchError  # noqa: E402
 
 H2LOAD = """starting benchmark...
@@ -119,14 +120,29 @@ def test_a_floor_is_no_peer():
     (floor.SPLICE, "pass-bulk", "https", "tcp {} 2 --splice"),
     (floor.COPY, "edge-hs", "https", "tls {} 1 chain key"),
     (floor.COPY, "edge-h2", "https", "h2 {} 1 chain key"),
+    (floor.COPY, "latency", "https", "tls {} 3 chain key {download} 1"),
+    (floor.COPY, "latency-bulk", "https", "tls {} 3 chain key {download} 1"),
     (floor.COPY, "idle-pass", "https", "tcp {} 2"),
     (floor.COPY, "idle-edge", "https", "tls {} 1 chain key --release"),
 ])
 def test_a_floor_is_told_one_thing_to_do(tmp_path, kind, scenario, port, expected):
-    one = job.Job("front", str(tmp_path), types.SimpleNamespace(chain="chain", key="key"), types.SimpleNamespace(plain=1, tls=2),
-                  scenario=scenario)
-    assert kind.configure(one, "floor") == (["floor", *expected.format(getattr(one, port)).split()], {})
+    one = job.Job("front", str(tmp_path), types.SimpleNamespace(chain="chain", key="key"),
+                  types.SimpleNamespace(plain=1, tls=2, quick=3), scenario=scenario)
+    argv, environment = kind.configure(one, "floor")
+    assert argv == ["floor", *expected.format(getattr(one, port), download=one.download).split()] and environment == {}
+    assert (one.download == one.https) != scenario.startswith("latency")
     assert scenario not in kind.LACKS
+
+
+@pytest.mark.parametrize("kind", [haproxy, nginx, sallyport])
+def test_requests_at_a_rate_have_a_server_of_their_own(tmp_path, kind):
+    made = types.SimpleNamespace(**dict.fromkeys(("ca", "certs", "chain", "key", "pem"), "file"))
+    servers = types.SimpleNamespace(plain=1, tls=2, tls_proxy=3, tool=4, records=5, quick=6)
+    one = job.Job("front", str(tmp_path), made, servers)
+    kind.configure(one, "program")
+    text = "".join(path.read_text() for path in pathlib.Path(tmp_path).rglob("*") if path.is_file())
+    assert material.host("quick") in text and "127.0.0.1:6" in text
+    assert one.download == one.https
 
 
 def test_a_version_that_is_no_number_is_not_the_newest():
@@ -214,6 +230,46 @@ def test_json_of_load_generators():
     for broken in ("", "unable to connect", '{"requests": 5}', '{"more": 1}'):
         with pytest.raises(BenchError):
             load.read_json(broken)
+
+
+def generator(**said):
+    """One whose bench_load says this."""
+    made = load.Generator(types.SimpleNamespace(path=os.path.join), "1", "bench_load")
+    made._run = lambda argv, seconds: json.dumps({"bytes": 10**7, "seconds": 2.0, "errors": 0, **said})
+    return made
+
+
+def test_a_rate_is_held_or_refused():
+    def measure(**said):
+        return generator(**said).rate(1, "h", "/1k", "1k", 2, 800)
+
+    assert measure(requests=1600, p99=300, p999=400) == load.Load(1600, 10**7, 2.0, 0, p99=300, p999=400)
+    assert measure(requests=1600, seconds=2.6).requests == 1600
+    for broken in ({"requests": 1600, "seconds": 2.7}, {"requests": 1599, "errors": 1}):
+        with pytest.raises(BenchError, match="at 800 a second"):
+            measure(**broken)
+
+
+def beside(alone, with_it, bulk):
+    """A Run whose requests take as long as that, and how it goes."""
+    took = [load.Load(1600, 10**7, 2.0, 0, p99=p99) for p99 in (alone, with_it)]
+    downloads = []
+
+    def bulk_beside(url):
+        downloads.append(url)
+        return types.SimpleNamespace(stop=lambda: bulk)
+
+    run = types.SimpleNamespace(job=types.SimpleNamespace(https=1, download=2), load=types.SimpleNamespace(
+        rate=lambda port, host, *_: took.pop(0), bulk_beside=bulk_beside))
+    return run, scenarios.rate_beside_bulk(run, 2), downloads
+
+
+def test_latency_beside_a_download_is_a_ratio():
+    run, seen, downloads = beside(300, 450, load.Load(20, 20 * 10**7, 2.0, 0))
+    assert run.figure == 1.5 and seen.p99 == 450 and downloads == ["https://edge.bench.test:2/10m"]
+    for bulk in (load.Load(0, 10**6, 2.0, 0), load.Load(20, 20 * 10**7, 2.0, 1)):
+        with pytest.raises(BenchError, match="the download beside"):
+            beside(300, 450, bulk)
 
 
 class Answer:

@@ -21,7 +21,7 @@ end
 """
 
 CONNECTED = 0.9  # of what its connections would have done had each been there all the time
-RATE_HELD = 0.75  # of the requests of a fixed rate: behind that, waiting is not seen
+RATE_HELD = 0.75  # of a fixed rate: below that, a program does not do this load at all
 
 
 @dataclasses.dataclass
@@ -114,22 +114,15 @@ function request() at = at % #made + 1 return made[at] end
             argv += ["-H", "Connection: close"]
         return self._json([*argv, url], seconds)
 
-    def h2load(self, port, host, path, seconds, clients=8, streams=32, http1=False, rate=None):
-        """`rate`: requests a second of each client, whatever the answers take."""
+    def h2load(self, port, host, path, seconds, clients=8, streams=32):
         log = self.material.path("h2load.log")
         if os.path.exists(log):
             os.unlink(log)
         # The three fields of the log are the only place where h2load tells more than a mean.
         argv = ["h2load", f"-c{clients}", f"-m{streams}", f"-D{seconds:.0f}", f"--connect-to=127.0.0.1:{port}",
                 f"--log-file={log}"]
-        if http1:
-            argv.append("--h1")
-        if rate:
-            argv.append(f"--rps={rate}")
         said = self._run([*argv, f"https://{host}:{port}{path}"], seconds)
         load = read_h2load(said, clients, seconds)
-        if rate and load.requests < RATE_HELD * rate * clients * seconds:
-            raise BenchError(f"{load.requests} requests in {seconds} s at {rate} a second on each of {clients} connections")
         load.p50, load.p99, load.p999 = percentiles(log)
         return load
 
@@ -140,6 +133,14 @@ function request() at = at % #made + 1 return made[at] end
             raise BenchError(f"only {load.resumed} of {load.requests} handshakes were resumed")
         if not resumed and load.resumed:
             raise BenchError(f"{load.resumed} handshakes were resumed")
+        return load
+
+    def rate(self, port, host, path, size, seconds, rate, connections=20):
+        """`rate`: requests a second of all connections together, whatever the answers take; all that are due are sent."""
+        load = self._json([self.tool, "rate", str(port), host, str(connections), str(seconds), path,
+                           self.material.path("www", size), str(rate)], seconds)
+        if load.errors or load.requests < RATE_HELD * rate * load.seconds:
+            raise BenchError(f"{load.requests} requests in {load.seconds:.1f} s at {rate} a second, {load.errors} errors")
         return load
 
     def websocket(self, port, host, seconds, size, threads=32):

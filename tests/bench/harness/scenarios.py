@@ -96,12 +96,12 @@ def routes(count):
 
 
 def rate(run, seconds):
-    return run.load.h2load(run.job.https, host("edge"), "/1k", seconds, clients=20, streams=1, http1=True, rate=40)
+    return run.load.rate(run.job.https, host("quick"), "/1k", "1k", seconds, 800)
 
 
 def rate_beside_bulk(run, seconds):
     alone = rate(run, seconds)
-    beside = run.load.bulk_beside(url(run, "edge", "/10m"))
+    beside = run.load.bulk_beside(f"https://{host('edge')}:{run.job.download}/10m")
     try:
         load = rate(run, seconds)
     finally:
@@ -158,10 +158,9 @@ ALL = [
     Scenario("direct-req", REQUEST, "as edge-req, where the others need no hop", layout="direct", **tls("edge")),
     Scenario("direct-hs", CONNECTION, "as edge-hs, where the others need no hop", layout="direct", **tls("edge", **CLOSE)),
     routes(10), routes(1000), routes(100000),
-    Scenario("latency", LATENCY, "1 KiB over TLS at 800 requests/s on 20 connections", drive=rate,
-             **{key: value for key, value in tls("edge").items() if key != "drive"}),
+    Scenario("latency", LATENCY, "1 KiB over TLS at 800 requests/s on 20 connections", **{**tls("quick"), "drive": rate}),
     Scenario("latency-bulk", RATIO, "the same beside a 10 MiB download, against without it", goal=Goal(absolute=2),
-             drive=rate_beside_bulk, **{key: value for key, value in tls("edge").items() if key != "drive"}),
+             **{**tls("quick"), "drive": rate_beside_bulk}),
     Scenario("idle-pass", MEMORY, "5,000 idle passed-through connections", goal=Goal(absolute=2), warm=False,
              drive=lambda run, seconds: idle.measure(run, host("pass")), check=tls("pass")["check"]),
     Scenario("idle-edge", MEMORY, "5,000 idle TLS connections", goal=Goal(absolute=12), warm=False,

@@ -86,6 +86,15 @@ bool Connection::read_at_least(std::string& buffered, size_t size) {
   return true;
 }
 
+size_t Connection::fetch(std::string_view request, const std::string& body, std::string& buffered) {
+  std::string head;
+  buffered.clear();
+  if (!write(request) || !read_head(head, buffered)) return 0;
+  if (head.compare(0, 12, "HTTP/1.1 200") != 0 || number_field(head, "content-length:") != body.size()) return 0;
+  if (!read_at_least(buffered, body.size()) || buffered != body) return 0;
+  return head.size() + body.size();
+}
+
 std::string text_field(const std::string& head, std::string_view name) {
   for (size_t line = head.find("\r\n"); line != std::string::npos; line = head.find("\r\n", line + 2)) {
     size_t at = line + 2;

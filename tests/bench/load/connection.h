@@ -43,6 +43,9 @@ class Connection {
   bool read_head(std::string& head, std::string& buffered);
   /// Until `buffered` has `size` bytes.
   bool read_at_least(std::string& buffered, size_t size);
+  /// Sends an HTTP/1.1 request; the bytes of its answer, or 0 if that is not 200 with this very body. `buffered` is
+  /// only to be used again.
+  size_t fetch(std::string_view request, const std::string& body, std::string& buffered);
 
  private:
   int fd_;

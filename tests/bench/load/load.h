@@ -32,12 +32,16 @@ struct LoadOptions {
   std::string body;  // what must come back
   bool resume;
   size_t message;  // bytes of a WebSocket message
+  double rate;     // requests a second of all connections
 };
 
 /// Connect, TLS, one request, close; again and again on each thread.
 int handshakes(const LoadOptions& options);
 /// One message there and back at a time, on each thread's WebSocket.
 int websocket(const LoadOptions& options);
+
+/// Requests at a fixed rate, on a kept connection of each thread: due one after the other, whatever the answers take.
+int rate(const LoadOptions& options);
 
 /// Servers, a thread for each connection; they return only when they cannot listen.
 int serve(uint16_t port);

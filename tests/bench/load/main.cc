@@ -17,7 +17,8 @@ int usage() {
       "bench_load serve PORT                    WebSocket echo, and bodies counted\n"
       "bench_load records PORT CHAIN KEY FILE   FILE in small TLS records, with pauses\n"
       "bench_load handshakes PORT HOST THREADS SECONDS PATH FILE full|resumed\n"
-      "bench_load websocket PORT HOST THREADS SECONDS BYTES\n",
+      "bench_load websocket PORT HOST THREADS SECONDS BYTES\n"
+      "bench_load rate PORT HOST CONNECTIONS SECONDS PATH FILE RATE\n",
       stderr);
   return 2;
 }
@@ -47,9 +48,13 @@ int main(int argc, char** argv) {
     options.message = static_cast<size_t>(std::atoi(argv[6]));
     return bench::websocket(options);
   }
-  if (what != "handshakes" || argc != 9) return usage();
+  if ((what != "handshakes" && what != "rate") || argc != 9) return usage();
   options.path = argv[6];
   options.body = read_file(argv[7]);
+  if (what == "rate") {
+    options.rate = std::atof(argv[8]);
+    return bench::rate(options);
+  }
   options.resume = std::string_view(argv[8]) == "resumed";
   return bench::handshakes(options);
 }

@@ -27,9 +27,10 @@ void Tally::print(double seconds) {
   };
   std::printf(
       "{\"requests\": %llu, \"bytes\": %llu, \"errors\": %llu, \"resumed\": %llu, \"seconds\": %.3f, \"p50\": %u, "
-      "\"p99\": %u}\n",
+      "\"p99\": %u, \"p999\": %u}\n",
       static_cast<unsigned long long>(requests), static_cast<unsigned long long>(bytes),
-      static_cast<unsigned long long>(errors), static_cast<unsigned long long>(resumed), seconds, at(0.5), at(0.99));
+      static_cast<unsigned long long>(errors), static_cast<unsigned long long>(resumed), seconds, at(0.5), at(0.99),
+      at(0.999));
 }
 
 }  // namespace bench

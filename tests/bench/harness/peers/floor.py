@@ -25,8 +25,13 @@ class Floor:
         if job.scenario.startswith(("edge-", "latency")) or job.scenario == "idle-edge":
             what = "h2" if job.scenario == "edge-h2" else "tls"
             # Buffers that are given back save memory and cost time; each floor is the least of what is measured.
-            release = ["--release"] if job.scenario == "idle-edge" else []
-            return [binary, what, str(job.https), str(servers.plain), job.material.chain, job.material.key, *release], {}
+            more = ["--release"] if job.scenario == "idle-edge" else []
+            to = servers.plain
+            if job.scenario.startswith("latency"):
+                job.download = job.tcp
+                more = [str(job.download), str(servers.plain)]
+                to = servers.quick
+            return [binary, what, str(job.https), str(to), job.material.chain, job.material.key, *more], {}
         ports = (job.tcp, servers.plain) if job.scenario.startswith("tcp-") else (job.https, servers.tls)
         return [binary, "tcp", *map(str, ports), *self.options], {}
 

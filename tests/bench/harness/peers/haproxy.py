@@ -94,9 +94,9 @@ backend hop
 frontend ended
     bind unix@{hop} accept-proxy {bind_tls(job)}
 {FORWARDED}"""
-    for name in ("edge", "re", "h2", "tool", "records"):
+    for name in ("edge", "re", "h2", "tool", "records", "quick"):
         text += f"    use_backend {name} if {{ req.hdr(host),host_only -i {host(name)} }}\n"
-    for name, port, how in (("edge", servers.plain, ""), ("tool", servers.tool, ""),
+    for name, port, how in (("edge", servers.plain, ""), ("quick", servers.quick, ""), ("tool", servers.tool, ""),
                             ("re", servers.tls, f"{check} sni str({host('re')}) verifyhost {host('re')} alpn http/1.1"),
                             ("h2", servers.tls, f"{check} sni str({host('h2')}) verifyhost {host('h2')} alpn h2"),
                             ("records", servers.records, f"{check} sni str({host('records')}) verifyhost {host('records')}")):

@@ -96,7 +96,7 @@ def front(job):
     body = f"    server {{ listen {address(job.http)}; return 301 https://$host$request_uri; }}\n"
     body += "    map $http_upgrade $upgrade_or_not { default upgrade; '' ''; }\n"
     for name, port, scheme in (("edge", servers.plain, "http"), ("re", servers.tls, "https"), ("tool", servers.tool, "http"),
-                               ("records", servers.records, "https")):
+                               ("records", servers.records, "https"), ("quick", servers.quick, "http")):
         body += upstream(name, port)
         body += server(hop, host(name), name, scheme, UPGRADE if name == "tool" else "")
     return main(job) + f"""stream {{

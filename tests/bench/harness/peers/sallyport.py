@@ -35,6 +35,7 @@ def front(job):
         service("h2", "reencrypt", servers.tls, server_tls={**to_server, "protocol": "h2"}),
         service("tool", "edge", servers.tool),
         service("records", "reencrypt", servers.records, server_tls=to_server),
+        service("quick", "edge", servers.quick),
     ]
 
 
