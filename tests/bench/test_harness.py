@@ -120,8 +120,7 @@ def test_a_floor_is_no_peer():
     (floor.SPLICE, "pass-bulk", "https", "tcp {} 2 --splice"),
     (floor.COPY, "edge-hs", "https", "tls {} 1 chain key"),
     (floor.COPY, "edge-h2", "https", "h2 {} 1 chain key"),
-    (floor.COPY, "latency", "https", "tls {} 3 chain key {download} 1"),
-    (floor.COPY, "latency-bulk", "https", "tls {} 3 chain key {download} 1"),
+    (floor.COPY, "latency", "https", "tls {} 3 chain key"),
     (floor.COPY, "idle-pass", "https", "tcp {} 2"),
     (floor.COPY, "idle-edge", "https", "tls {} 1 chain key --release"),
 ])
@@ -129,8 +128,7 @@ def test_a_floor_is_told_one_thing_to_do(tmp_path, kind, scenario, port, expecte
     one = job.Job("front", str(tmp_path), types.SimpleNamespace(chain="chain", key="key"),
                   types.SimpleNamespace(plain=1, tls=2, quick=3), scenario=scenario)
     argv, environment = kind.configure(one, "floor")
-    assert argv == ["floor", *expected.format(getattr(one, port), download=one.download).split()] and environment == {}
-    assert (one.download == one.https) != scenario.startswith("latency")
+    assert argv == ["floor", *expected.format(getattr(one, port)).split()] and environment == {}
     assert scenario not in kind.LACKS
 
 
@@ -142,7 +140,6 @@ def test_requests_at_a_rate_have_a_server_of_their_own(tmp_path, kind):
     kind.configure(one, "program")
     text = "".join(path.read_text() for path in pathlib.Path(tmp_path).rglob("*") if path.is_file())
     assert material.host("quick") in text and "127.0.0.1:6" in text
-    assert one.download == one.https
 
 
 def test_a_version_that_is_no_number_is_not_the_newest():
@@ -259,14 +256,14 @@ def beside(alone, with_it, bulk):
         downloads.append(url)
         return types.SimpleNamespace(stop=lambda: bulk)
 
-    run = types.SimpleNamespace(job=types.SimpleNamespace(https=1, download=2), load=types.SimpleNamespace(
+    run = types.SimpleNamespace(job=types.SimpleNamespace(https=1), load=types.SimpleNamespace(
         rate=lambda port, host, *_: took.pop(0), bulk_beside=bulk_beside))
     return run, scenarios.rate_beside_bulk(run, 2), downloads
 
 
 def test_latency_beside_a_download_is_a_ratio():
     run, seen, downloads = beside(300, 450, load.Load(20, 20 * 10**7, 2.0, 0))
-    assert run.figure == 1.5 and seen.p99 == 450 and downloads == ["https://edge.bench.test:2/10m"]
+    assert run.figure == 1.5 and seen.p99 == 450 and downloads == ["https://edge.bench.test:1/10m"]
     for bulk in (load.Load(0, 10**6, 2.0, 0), load.Load(20, 20 * 10**7, 2.0, 1)):
         with pytest.raises(BenchError, match="the download beside"):
             beside(300, 450, bulk)

@@ -24,7 +24,6 @@ int usage() {
   std::fputs(
       "bench_floor tcp PORT TO [--splice]               each connection to 127.0.0.1:TO\n"
       "bench_floor tls PORT TO CHAIN KEY [--release]    TLS from clients, none to the server\n"
-      "bench_floor tls PORT TO CHAIN KEY PORT TO        the same on two ports, each with its own server\n"
       "bench_floor h2 PORT TO CHAIN KEY                 HTTP/2 over TLS from clients, HTTP/1.1 to the server\n"
       "bench_floor redirect PORT LOCATION               a 301 to LOCATION for each head\n",
       stderr);
@@ -50,14 +49,13 @@ int main(int argc, char** argv) {
     loop.listen(port_of(argv[2]), [&loop, to = port_of(argv[3]), make = splice ? make_splice : make_copy](int client) {
       new Relay(loop, client, dial(to), make(), make());
     });
-  } else if (what == "tls" && (argc == 6 || release || argc == 8)) {
+  } else if (what == "tls" && (argc == 6 || release)) {
     SSL_CTX* context = tls_context(argv[4], argv[5], release);
     if (!context) return 1;
-    for (int at = 2; at + 1 < argc; at += 4)
-      loop.listen(port_of(argv[at]), [&loop, to = port_of(argv[at + 1]), context](int client) {
-        auto [up, down] = make_tls(context);
-        new Relay(loop, client, dial(to), std::move(up), std::move(down));
-      });
+    loop.listen(port_of(argv[2]), [&loop, to = port_of(argv[3]), context](int client) {
+      auto [up, down] = make_tls(context);
+      new Relay(loop, client, dial(to), std::move(up), std::move(down));
+    });
   } else if (what == "h2" && argc == 6) {
     SSL_CTX* context = http2_context(argv[4], argv[5]);
     if (!context) return 1;

@@ -15,7 +15,7 @@ SSL_CTX* tls_context(const char* chain, const char* key, bool release);
 /// what one call left there is to be used before another connection's call.
 class Tls {
  public:
-  static constexpr size_t kMost = 64 * 1024;  // that decrypt() takes at once
+  static constexpr size_t kMost = 256 * 1024;  // that decrypt() takes at once
 
   explicit Tls(SSL_CTX* context);
   Tls(const Tls&) = delete;

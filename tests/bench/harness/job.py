@@ -25,7 +25,6 @@ class Job:
         self.http = procs.free_port()
         self.https = procs.free_port()
         self.tcp = procs.free_port()
-        self.download = self.https  # a program that has one server for each port sets another
         self.admin = procs.free_port()
 
     def path(self, *parts):

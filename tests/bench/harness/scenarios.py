@@ -101,7 +101,7 @@ def rate(run, seconds):
 
 def rate_beside_bulk(run, seconds):
     alone = rate(run, seconds)
-    beside = run.load.bulk_beside(f"https://{host('edge')}:{run.job.download}/10m")
+    beside = run.load.bulk_beside(url(run, "edge", "/10m"))
     try:
         load = rate(run, seconds)
     finally:

@@ -5,7 +5,7 @@ from .. import scenarios
 from ..material import host
 
 COPIES = ("redirect", "tcp-conn", "tcp-bulk", "pass-conn", "pass-req", "pass-bulk", "edge-req", "edge-100k", "edge-hs", "edge-bulk",
-          "edge-h2", "latency", "latency-bulk", "idle-pass", "idle-edge")
+          "edge-h2", "latency", "idle-pass", "idle-edge")
 SPLICES = ("tcp-bulk", "pass-bulk")
 
 
@@ -22,16 +22,12 @@ class Floor:
         servers = job.servers
         if job.scenario == "redirect":
             return [binary, "redirect", str(job.http), f"https://{host('edge')}/1k"], {}
-        if job.scenario.startswith(("edge-", "latency")) or job.scenario == "idle-edge":
+        if job.scenario.startswith("edge-") or job.scenario in ("latency", "idle-edge"):
             what = "h2" if job.scenario == "edge-h2" else "tls"
             # Buffers that are given back save memory and cost time; each floor is the least of what is measured.
-            more = ["--release"] if job.scenario == "idle-edge" else []
-            to = servers.plain
-            if job.scenario.startswith("latency"):
-                job.download = job.tcp
-                more = [str(job.download), str(servers.plain)]
-                to = servers.quick
-            return [binary, what, str(job.https), str(to), job.material.chain, job.material.key, *more], {}
+            release = ["--release"] if job.scenario == "idle-edge" else []
+            to = servers.quick if job.scenario == "latency" else servers.plain
+            return [binary, what, str(job.https), str(to), job.material.chain, job.material.key, *release], {}
         ports = (job.tcp, servers.plain) if job.scenario.startswith("tcp-") else (job.https, servers.tls)
         return [binary, "tcp", *map(str, ports), *self.options], {}
 
