@@ -175,7 +175,7 @@ def test_services_and_states_are_those_of_the_api(gateway, page, sites):
     until(lambda: dict(one.eval(rows)) == told_of(), lambda: (one.eval(rows), told_of()))
     assert sorted(state for state, _ in told_of().values()) == ["down", "up"]
     assert "conf.d/half.yaml:1" in one.eval("document.querySelector('.detail .facts').innerText")
-    assert "1 service down: dead" in one.texts("#attention-list li")
+    until(lambda: "1 service down: dead" in one.texts("#attention-list li"), lambda: one.texts("#attention-list li"))
 
 
 def test_a_server_that_is_killed_turns_red_within_its_check_interval_and_green_when_it_is_back(gateway, page, sites):

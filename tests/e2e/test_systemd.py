@@ -166,7 +166,7 @@ def test_listeners_that_go_with_a_reload_are_given_up_and_those_that_come_are_ke
     until(lambda: _reaches(new), "the new address")
     assert served(new)
     until(lambda: not _reaches(old), "the old address is closed")
-    assert len(held.kept) == 2 and not names & {name for name, _ in held.kept}
+    until(lambda: len(held.kept) == 2 and not names & {name for name, _ in held.kept}, lambda: f"kept: {held.kept}")
     gw = again(held, gw)
     assert served(new)
     gw.wait_log("(kept)")
