@@ -6,6 +6,13 @@
 #include <utility>
 
 namespace sallyport {
+namespace {
+
+// Of the run queue, in microseconds, before new events are looked for: who has just come waits no longer for those who
+// always have something to do.
+constexpr uint64_t kSlice = 200;
+
+}  // namespace
 
 uint64_t Loop::precise_now() noexcept {
   timespec now{};
@@ -93,7 +100,12 @@ void Loop::turn() {
   List<Runnable> batch;
   run_queue_.splice_to(batch);
   if (now_ >= short_due_) short_queue_.splice_to(batch);
-  while (Runnable* runnable = batch.pop_front()) runnable->on_run();
+  while (Runnable* runnable = batch.pop_front()) {
+    runnable->on_run();
+    if (batch.empty() || precise_now() - turn_began_us_ < kSlice) continue;
+    run_queue_.splice_to(batch);  // behind those who wait longer
+    batch.splice_to(run_queue_);
+  }
 
   if (turn_end_) turn_end_();
   // Two vectors in turn, which keep their room: what dies may bury more.

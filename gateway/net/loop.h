@@ -22,7 +22,7 @@ class Doomed {
   virtual ~Doomed() = default;
 };
 
-// Has used up its budget and wants to go on in the next turn. on_run may destroy it.
+// Has used up its budget and wants to go on when others had their turn. on_run may destroy it.
 class Runnable : public ListHook<Runnable> {
  public:
   virtual void on_run() = 0;
@@ -47,7 +47,8 @@ class Loop {
   void post(std::function<void()> message);
   // This thread: freed when the turn ends.
   void bury(std::unique_ptr<Doomed> doomed) { graveyard_.push_back(std::move(doomed)); }
-  // In the next turn; once, however often it is asked for. Who waits already keeps its place.
+  // When all events of this turn are dealt with; once, however often it is asked for. Who waits already keeps its place.
+  // Once the turn has taken kSlice, the rest waits until it was looked for new events.
   void run_soon(Runnable& runnable) noexcept {
     if (!runnable.linked()) run_queue_.push_back(runnable);
   }
