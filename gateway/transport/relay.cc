@@ -11,7 +11,6 @@
 namespace sallyport {
 namespace {
 
-constexpr size_t kBudget = 512 * 1024;  // bytes of both directions in one pump
 constexpr uint64_t kBulk = 512 * 1024;  // an unbroken run of large reads this long is a bulk transfer
 constexpr size_t kLargeRead = 12 * 1024;
 
@@ -51,7 +50,7 @@ Relay::State Relay::pump() {
   // They take turns at being first: one that can always spend the whole budget must not starve the other.
   Direction* order[] = {&up_, &down_};
   if (std::exchange(down_first_, !down_first_)) std::swap(order[0], order[1]);
-  size_t budget = kBudget;
+  size_t budget = up_.from->io().quantum();  // of both
   bool spent = false;
   bool up_idle = false;
   for (Direction* d : order) {
@@ -74,6 +73,12 @@ Relay::State Relay::failed(Direction& direction, bool from_side) noexcept {
     error_ =
         Error{Kind::cut, Side::internal, Retry::no, splice_sys_ != 0 ? splice_sys_ : ECONNRESET, "connection lost", {}};
   return bad == up_.from ? State::client_failed : State::server_failed;
+}
+
+// What came from the server since the last one was its answer.
+void Relay::note_question() noexcept {
+  if (const uint64_t answer = down_.moved - std::exchange(answered_, down_.moved); answer > 0)
+    up_.from->io().note_answer(answer);
 }
 
 // Whoever owns the transports closes them when both directions are over.
@@ -110,6 +115,7 @@ Relay::Step Relay::move(Direction& d, size_t& budget) {
         Bytes bytes = d.from->bytes();
         d.moved += bytes.size();
         d.streak = bytes.size() >= kLargeRead ? d.streak + bytes.size() : 0;
+        if (&d == &up_) note_question();
         budget -= std::min(budget, bytes.size());
         // With nothing behind it, it goes straight from where it was read, and is not queued first.
         if (d.from->can_read())

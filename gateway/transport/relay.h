@@ -57,6 +57,7 @@ class Relay {
   Step move_spliced(Direction& direction, size_t& budget);
   Step copy_instead(Direction& direction);
   void end(Direction& direction);
+  void note_question() noexcept;
   void note_pace(Direction& direction) noexcept;
   bool wants_splice(const Direction& direction) const noexcept;
   void release_pipe(Direction& direction) noexcept;
@@ -66,6 +67,7 @@ class Relay {
   Direction up_;     // client to server
   Direction down_;   // server to client
   bool down_first_ = false;
+  uint64_t answered_ = 0;  // how much the server had sent when the client spoke last
   int splice_sys_ = 0;  // errno of a splice that found a connection gone
   Error error_;
 };

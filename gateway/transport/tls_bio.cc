@@ -23,7 +23,7 @@ struct TransportBio {
       return static_cast<int>(count);
     }
     if (transport.feed_.empty()) {
-      ssize_t count = transport.receive(transport.io_->cipher.get(), IoContext::kCipherSize);
+      ssize_t count = transport.receive(transport.io_->cipher.get(), std::min(IoContext::kCipherSize, transport.io_->quantum()));
       if (count < 0) {
         if (transport.read_sys_ == 0) BIO_set_retry_read(bio);
         return -1;

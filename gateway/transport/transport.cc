@@ -20,7 +20,6 @@ namespace {
 // Below this, a copy into the queue is cheaper than a system call of its own.
 constexpr size_t kSendAtOnce = 8 * 1024;
 constexpr size_t kRecord = 16 * 1024;
-constexpr size_t kReadSize = 64 * 1024;
 
 }  // namespace
 
@@ -173,16 +172,16 @@ bool Transport::can_read() const noexcept {
                   (SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN) != 0);
 }
 
-Transport::Read Transport::read() {
+Transport::Read Transport::read(size_t most) {
   // OpenSSL would take a buffer, find nothing, and give it back.
   if (!can_read()) {
     bytes_ = {};
     return Read::again;
   }
-  return ssl_ ? read_tls() : read_plain();
+  return ssl_ ? read_tls() : read_plain(most);
 }
 
-Transport::Read Transport::read_plain() {
+Transport::Read Transport::read_plain(size_t most) {
   if (!stash_.empty()) {
     size_t used = 0;
     while (!stash_.empty() && used < IoContext::kPlainSize) {
@@ -195,7 +194,7 @@ Transport::Read Transport::read_plain() {
     bytes_ = {io_->plain.get(), used};
     return Read::data;
   }
-  ssize_t count = receive(io_->plain.get(), kReadSize);
+  ssize_t count = receive(io_->plain.get(), std::min(most, IoContext::kPlainSize));
   if (count > 0) {
     bytes_ = {io_->plain.get(), static_cast<size_t>(count)};
     return Read::data;
@@ -219,9 +218,10 @@ Transport::Read Transport::read_tls() {
   Read outcome = Read::data;
   tls_waits_ = false;
   clear_tls_errors();
-  while (used < IoContext::kPlainSize) {
+  const size_t most = io_->quantum();
+  while (used < most) {
     size_t count = 0;
-    int result = SSL_read_ex(ssl_.get(), io_->plain.get() + used, IoContext::kPlainSize - used, &count);
+    int result = SSL_read_ex(ssl_.get(), io_->plain.get() + used, most - used, &count);
     if (result == 1) {
       used += count;
       // Asking again would only make OpenSSL take a buffer, find nothing, and give it back.

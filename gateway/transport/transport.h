@@ -23,8 +23,25 @@ struct IoContext {
   // Read targets. Whoever reads has dealt with what is in them before the next read of this worker.
   static constexpr size_t kPlainSize = 256 * 1024;
   static constexpr size_t kCipherSize = 128 * 1024;
+  // What one connection moves before others get their turn. Large pieces cost less for each byte: fewer calls, fewer
+  // wake-ups of the peer. Small ones are for when there are clients that wait for short answers, which go in between.
+  static constexpr size_t kQuantum = 256 * 1024;
+  static constexpr size_t kShortQuantum = 32 * 1024;
+  size_t quantum() const noexcept { return loop.now() - short_ms_ <= kExpected ? kShortQuantum : kQuantum; }
+  // A client has had its answer, of so many bytes.
+  void note_answer(uint64_t size) noexcept {
+    if (size < kShort) short_ms_ = loop.now();
+  }
+  // What sinks did not take is little, in all: who reads for one may read much at once.
+  bool plenty_of_room() const noexcept { return chunks.in_use() < kMostQueued; }
   std::unique_ptr<uint8_t[]> plain;
   std::unique_ptr<uint8_t[]> cipher;
+
+ private:
+  static constexpr uint64_t kShort = 64 * 1024;
+  static constexpr uint64_t kExpected = 20;    // milliseconds, to the next one
+  static constexpr size_t kMostQueued = 1024;  // chunks
+  uint64_t short_ms_ = 0;                      // when an answer was short last
 };
 
 class UpstreamSessions;
@@ -71,7 +88,9 @@ class Transport final : public Doomed {
     eof,     // the peer ended cleanly: FIN, or close_notify
     failed,  // reset, cut (FIN without close_notify under TLS), or a TLS error: error() tells
   };
-  Read read();
+  // most: bytes of one receive, without TLS; more than kReadSize is for bodies, where there is plenty_of_room().
+  static constexpr size_t kReadSize = 64 * 1024;
+  Read read(size_t most = kReadSize);
   Bytes bytes() const noexcept { return bytes_; }
   // Puts bytes back in front of what is still to be read: what the demultiplexer looked at, what a parser left.
   void unread(Bytes bytes);
@@ -127,7 +146,7 @@ class Transport final : public Doomed {
 
   Transport(IoContext& io, UniqueFd fd) noexcept;
   Status start_tls(SslPtr ssl);
-  Read read_plain();
+  Read read_plain(size_t most);
   Read read_tls();
   ssize_t receive(uint8_t* into, size_t size);  // recv, latches kept
   void keep_unused_cipher();

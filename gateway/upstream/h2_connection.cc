@@ -9,7 +9,6 @@
 namespace sallyport {
 namespace {
 
-constexpr size_t kReadBudget = 512 * 1024;
 constexpr int kWriteRounds = 16;
 constexpr uint32_t kStreamWindow = 128 * 1024;
 constexpr uint32_t kConnectionWindow = 16 * 1024 * 1024;
@@ -134,7 +133,7 @@ void H2Connection::pump() {
 }
 
 bool H2Connection::read(bool& again) {
-  size_t budget = kReadBudget;
+  size_t budget = transport_->io().quantum();
   while (transport_->can_read()) {
     if (budget == 0) {
       again = true;
@@ -160,7 +159,9 @@ bool H2Connection::read(bool& again) {
 
 void H2Connection::write() {
   if (!transport_->flush()) return;
-  for (int round = 0; round < kWriteRounds && !transport_->congested() && session_.wants_write(); ++round) {
+  const uint64_t most = transport_->sent() + transport_->io().quantum();
+  for (int round = 0; round < kWriteRounds && transport_->sent() < most && !transport_->congested() && session_.wants_write();
+       ++round) {
     {
       GatheredWrites gather(*transport_);
       gather_ = &gather;

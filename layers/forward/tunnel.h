@@ -45,7 +45,9 @@ class Tunnel final : public IoHandler, private Deadline::Owner, private Runnable
   uint64_t last_moved_ms() const noexcept { return last_moved_ms_; }
 
  private:
-  void on_io() override { pump(); }
+  void on_io() override {
+    if (!static_cast<ListHook<Runnable>&>(*this).linked()) pump();
+  }
   void on_run() override { pump(); }
   void on_deadline(Deadline& which) override;
   void count_moved() override { owner_.on_tunnel_moved(); }

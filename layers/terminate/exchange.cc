@@ -218,7 +218,7 @@ void Exchange::on_deadline(Deadline&) {
   if (over_) return;
   if (leg_ != nullptr) {
     // The client's own slowness is the flow's business, which has a deadline of its own.
-    bool waits_for_client = !side_->may_receive() || (!request_ended_ && !upgrade_ && !leg_->sending());
+    bool waits_for_client = side_->may_receive() == 0 || (!request_ended_ && !upgrade_ && !leg_->sending());
     if (waits_for_client) {
       arm(head_received_ ? service->config.timeouts.tunnel : answer_time());
       return;
@@ -230,7 +230,7 @@ void Exchange::on_deadline(Deadline&) {
 }
 
 void Exchange::leg_event() { side_->on_exchange(); }
-bool Exchange::leg_may_read() const { return side_->may_receive(); }
+size_t Exchange::leg_may_read() const { return side_->may_receive(); }
 
 void Exchange::leg_head(bool interim) {
   note_first_byte();

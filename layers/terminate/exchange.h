@@ -39,7 +39,8 @@ class Exchange final : private Connector::Owner,
     virtual void on_half_closed(Exchange& exchange) = 0;
     // No (more) response will come. status: what to answer if nothing has been sent yet.
     virtual void on_failed(Exchange& exchange, int status) = 0;
-    virtual bool may_receive() const = 0;
+    // Bytes of a body that it can be given at once; 0: not now.
+    virtual size_t may_receive() const = 0;
 
    protected:
     ~ClientSide() = default;
@@ -116,7 +117,7 @@ class Exchange final : private Connector::Owner,
   void leg_upgraded(Bytes rest) override;
   void leg_half_closed() override;
   void leg_failed(const Error& error) override;
-  bool leg_may_read() const override;
+  size_t leg_may_read() const override;
   void on_deadline(Deadline& which) override;
   void on_run() override { connect(true); }
   void count_moved() override { count_bytes(*client_); }

@@ -13,6 +13,7 @@ const char* protocol_of(const http::RequestHead& request) noexcept {
 void count_end(const Client& client, Exchange& exchange, uint64_t total_us) {
   WorkerContext& worker = *client.worker;
   exchange.count_bytes(client);
+  worker.io.note_answer(exchange.bytes_out);
   const auto status = static_cast<size_t>(exchange.status >= 100 && exchange.status < 600 ? exchange.status / 100 : 0);
   if (status != 0) {
     worker.counters.status[status].add();

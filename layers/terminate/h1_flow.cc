@@ -31,9 +31,15 @@ void H1Flow::start() {
   pump();
 }
 
-void H1Flow::on_io() { pump(); }
+void H1Flow::on_io() {
+  if (!static_cast<ListHook<Runnable>&>(*this).linked()) pump();
+}
 
-bool H1Flow::may_receive() const { return !client_.transport->congested() && !client_.transport->write_failed(); }
+size_t H1Flow::may_receive() const {
+  const Transport& client = *client_.transport;
+  if (client.congested() || client.write_failed()) return 0;
+  return client_.worker->io.plenty_of_room() ? IoContext::kPlainSize : Transport::kReadSize;
+}
 
 void H1Flow::pump() {
   if (pumping_ || ended_) return;
@@ -41,11 +47,10 @@ void H1Flow::pump() {
   active_ms_ = client_.worker->io.loop.now();
   bool again = false;
   int round = 0;
-  while (!ended_ && step(again))
-    if (++round == kRounds) {
-      again = true;
-      break;
-    }
+  const Transport& client = *client_.transport;
+  const auto moved = [&client] { return client.received() + client.sent(); };
+  const uint64_t most = moved() + client_.worker->io.quantum();
+  while (!ended_ && step(again) && !again) again = ++round == kRounds || moved() >= most;
   pumping_ = false;
   if (ended_) return;
   if (again) client_.worker->io.loop.run_soon(*this);
@@ -88,7 +93,7 @@ bool H1Flow::step(bool& again) {
     more = true;
   }
   // The leg stopped reading because the client's queue was full, and the flush has made room: no event will tell.
-  if (exchange_ && exchange_->can_progress() && !response_over_ && may_receive()) more = true;
+  if (exchange_ && exchange_->can_progress() && !response_over_ && may_receive() != 0) more = true;
   if (may_read()) {
     if (read_client()) more = true;
   } else if (client_.transport->broken()) {

@@ -36,14 +36,14 @@ class H1Flow final : public Flow,
 
  private:
   // From the exchange.
-  void on_exchange() override { pump(); }
+  void on_exchange() override { on_io(); }
   void on_response_head(Exchange& exchange, bool interim) override;
   void on_response_body(Exchange& exchange, Bytes piece) override;
   void on_response_end(Exchange& exchange) override;
   void on_upgraded(Exchange& exchange, Bytes rest) override;
   void on_half_closed(Exchange& exchange) override;
   void on_failed(Exchange& exchange, int status) override;
-  bool may_receive() const override;
+  size_t may_receive() const override;
 
   void on_deadline(Deadline& which) override;
   void on_run() override { pump(); }

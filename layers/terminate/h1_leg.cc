@@ -1,5 +1,6 @@
 #include "layers/terminate/h1_leg.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -9,7 +10,6 @@
 namespace sallyport {
 namespace {
 
-constexpr size_t kBudget = 512 * 1024;
 constexpr int kMostInterims = 64;  // 1xx answers to one request
 
 }  // namespace
@@ -89,10 +89,11 @@ bool H1Leg::pump() {
 
 bool H1Leg::read_all() {
   Transport& transport = *connection_.transport;
-  size_t budget = kBudget;
-  while (owner_.leg_may_read() && transport.can_read()) {
+  const size_t quantum = transport.io().quantum();
+  size_t budget = quantum;
+  for (size_t most; (most = owner_.leg_may_read()) != 0 && transport.can_read();) {
     if (budget == 0) return false;
-    switch (transport.read()) {
+    switch (transport.read(std::min(most, quantum))) {
       case Transport::Read::again: return true;
       case Transport::Read::data: {
         Bytes bytes = transport.bytes();

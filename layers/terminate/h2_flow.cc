@@ -82,8 +82,11 @@ void H2Flow::pump() {
   active_ms_ = client_.worker->io.loop.now();
   bool again = false;
   int round = 0;
+  const Transport& client = *client_.transport;
+  const auto moved = [&client] { return client.received() + client.sent(); };
+  const uint64_t most = moved() + client_.worker->io.quantum();
   while (!ended_ && step(again))
-    if (++round == kRounds) {
+    if (++round == kRounds || moved() >= most) {
       again = true;
       break;
     }
@@ -136,7 +139,8 @@ void H2Flow::pump_streams(bool& again) {
 void H2Flow::write() {
   Transport& transport = *client_.transport;
   if (!transport.flush()) return;
-  for (int round = 0; round < kRounds && !transport.congested() && session_.wants_write(); ++round) {
+  const uint64_t most = transport.sent() + client_.worker->io.quantum();
+  for (int round = 0; round < kRounds && transport.sent() < most && !transport.congested() && session_.wants_write(); ++round) {
     {
       GatheredWrites gather(transport);
       gather_ = &gather;

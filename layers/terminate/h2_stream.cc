@@ -107,7 +107,7 @@ void H2ClientStream::on_end() {
 
 void H2ClientStream::on_sent() {
   note_progress();
-  if (response_over_ || (exchange_->begun() && exchange_->can_progress() && may_receive())) flow_.ready(*this);
+  if (response_over_ || (exchange_->begun() && exchange_->can_progress() && may_receive() != 0)) flow_.ready(*this);
 }
 
 void H2ClientStream::describe(SessionInfo& info) const {
@@ -126,7 +126,7 @@ bool H2ClientStream::pump() {
       unconsumed_ = 0;
       note_progress();
     }
-    if (!response_over_ && done && exchange_->can_progress() && may_receive()) done = false;
+    if (!response_over_ && done && exchange_->can_progress() && may_receive() != 0) done = false;
   }
   if (response_over_) {
     release();
@@ -150,8 +150,9 @@ void H2ClientStream::release() {
 
 void H2ClientStream::on_exchange() { flow_.ready(*this); }
 
-bool H2ClientStream::may_receive() const {
-  return (id() != 0 || closed_) && pending() < (flow_.crowded() ? kMostCrowded : kMost);
+size_t H2ClientStream::may_receive() const {
+  const bool has_room = (id() != 0 || closed_) && pending() < (flow_.crowded() ? kMostCrowded : kMost);
+  return has_room ? Transport::kReadSize : 0;
 }
 
 void H2ClientStream::on_response_head(Exchange& exchange, bool interim) {

@@ -49,7 +49,7 @@ class H2ClientStream final : public http::H2Stream,
   void on_upgraded(Exchange& exchange, Bytes rest) override;
   void on_half_closed(Exchange& exchange) override;
   void on_failed(Exchange& exchange, int status) override;
-  bool may_receive() const override;
+  size_t may_receive() const override;
   void on_deadline(Deadline& which) override;
 
   void begin();

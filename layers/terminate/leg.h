@@ -25,7 +25,7 @@ class Leg {
     // After leg_upgraded: the server has ended its side, and the client may still send.
     virtual void leg_half_closed() = 0;
     virtual void leg_failed(const Error& error) = 0;  // detail and retry tell how; the connection is of no more use
-    virtual bool leg_may_read() const = 0;            // the client keeps up
+    virtual size_t leg_may_read() const = 0;          // as ClientSide::may_receive()
 
    protected:
     ~Owner() = default;

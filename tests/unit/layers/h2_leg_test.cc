@@ -30,7 +30,7 @@ struct Owner final : Leg::Owner {
     failure = error.what;
     leg->abandon();
   }
-  bool leg_may_read() const override { return true; }
+  size_t leg_may_read() const override { return Transport::kReadSize; }
 
   Loop& loop;
   H2Leg* leg = nullptr;

@@ -346,6 +346,35 @@ TEST_CASE("relay: one direction's bulk leaves the other its share of each turn")
   CHECK(slurp(between.client_fd.get()).size() == much.size());
 }
 
+void write_all(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count = ::send(fd, bytes.data(), bytes.size(), 0);
+    pollfd room{fd, POLLOUT, 0};
+    if (count < 0) ::poll(&room, 1, 1'000);
+    bytes.remove_prefix(static_cast<size_t>(std::max<ssize_t>(count, 0)));
+  }
+}
+
+TEST_CASE("relay: who gets short answers has others take short turns; a transfer either way does not") {
+  const auto quantum_after = [](const std::string& question, const std::string& answer) {
+    Between between(unix_pair(), unix_pair());
+    std::thread far([&] {
+      write_all(between.client_fd.get(), question);
+      take(between.server_fd.get(), question.size());
+      write_all(between.server_fd.get(), answer);
+      take(between.client_fd.get(), answer.size());
+      write_all(between.client_fd.get(), "?");
+    });
+    const uint64_t up = question.size() + 1;
+    CHECK(between.pump_until([&] { return between.relay->from_client() == up; }) == State::running);
+    far.join();
+    return between.io.quantum();
+  };
+  CHECK(quantum_after("?", "!") == IoContext::kShortQuantum);
+  CHECK(quantum_after("?", std::string(256 * 1024, '!')) == IoContext::kQuantum);
+  CHECK(quantum_after(std::string(256 * 1024, '?'), "") == IoContext::kQuantum);
+}
+
 TEST_CASE("relay: a reset on either side is told from an end, and by whom") {
   for (bool by_client : {true, false}) {
     for (bool half_closed_before : {true, false}) {

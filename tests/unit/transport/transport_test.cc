@@ -1,5 +1,7 @@
 #include "transport/transport.h"
 
+#include <sys/ioctl.h>
+
 #include "io_world.h"
 
 namespace sallyport {
@@ -58,6 +60,57 @@ TEST_CASE("transport: reads what came, then nothing, without asking the kernel t
   CHECK_FALSE(transport->can_read());  // a short read has emptied the socket
   CHECK(transport->received() == 5);
   CHECK(world.io.chunks.in_use() == 0);
+}
+
+TEST_CASE("transport: one read takes no more than is asked for, and 64 KiB unasked") {
+  IoWorld world;
+  FdPair fds = tcp_pair();
+  make_room(fds.ours.get(), 1 << 20);
+  make_room(fds.theirs.get(), 1 << 20);
+  TransportPtr transport = world.transport(std::move(fds.ours));
+  const std::string much = pattern(160 * 1024);
+  REQUIRE(::send(fds.theirs.get(), much.data(), much.size(), 0) == static_cast<ssize_t>(much.size()));
+  REQUIRE(eventually([&] {
+    int there = 0;
+    return ioctl(transport->fd(), FIONREAD, &there) == 0 && there == static_cast<int>(much.size());
+  }));
+  world.wait();
+  REQUIRE(transport->read() == Read::data);
+  CHECK(text(*transport) == std::string_view(much).substr(0, 64 * 1024));
+  REQUIRE(transport->read(1000) == Read::data);
+  CHECK(text(*transport) == std::string_view(much).substr(64 * 1024, 1000));
+  REQUIRE(transport->read(IoContext::kPlainSize) == Read::data);
+  CHECK(text(*transport) == std::string_view(much).substr(64 * 1024 + 1000));
+  CHECK_FALSE(transport->can_read());
+}
+
+TEST_CASE("transport: after a short answer the quantum is short for a while") {
+  struct End final : Deadline::Owner {
+    explicit End(Loop& the_loop) : loop(the_loop) { loop.arm(deadline, std::chrono::milliseconds(100)); }
+    void on_deadline(Deadline&) override { loop.stop(); }
+    Loop& loop;
+    Deadline deadline{*this};
+  };
+  IoWorld world;
+  CHECK(world.io.quantum() == IoContext::kQuantum);
+  world.io.note_answer(10 << 20);
+  CHECK(world.io.quantum() == IoContext::kQuantum);
+  world.io.note_answer(1000);
+  world.io.note_answer(10 << 20);
+  CHECK(world.io.quantum() == IoContext::kShortQuantum);
+  End end(world.loop);
+  world.loop.run();
+  CHECK(world.io.quantum() == IoContext::kQuantum);
+}
+
+TEST_CASE("transport: there is plenty of room until the worker's queues hold much") {
+  IoWorld world;
+  CHECK(world.io.plenty_of_room());
+  Chain queue(world.io.chunks);
+  queue.append(pattern(32 << 20));
+  CHECK_FALSE(world.io.plenty_of_room());
+  queue.clear();
+  CHECK(world.io.plenty_of_room());
 }
 
 TEST_CASE("transport: a half-close ends one direction only, and the rest is read before it") {
