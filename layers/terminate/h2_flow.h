@@ -28,7 +28,9 @@ class H2Flow final : public Flow, private http::H2Session::Owner, private Deadli
   bool may_follow() const noexcept override { return true; }
   void followed() override;
   void end_what_is_gone(uint64_t since_ms) override;
-  void on_io() override { pump(); }
+  void on_io() override {
+    if (!static_cast<ListHook<Runnable>&>(*this).linked()) pump();
+  }
 
   // For its streams.
   Client& client() noexcept { return client_; }
