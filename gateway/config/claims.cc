@@ -5,6 +5,8 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <string_view>
+#include <unordered_map>
 
 #include "base/format.h"
 
@@ -121,10 +123,18 @@ class Table {
   std::map<std::string, Paths> routes_;
 };
 
-const Service* find_service(const std::vector<Service>* services, const std::string& name) {
-  if (services == nullptr) return nullptr;
-  const auto found = std::find_if(services->begin(), services->end(), [&](const Service& s) { return s.name == name; });
-  return found == services->end() ? nullptr : &*found;
+using ByName = std::unordered_map<std::string_view, const Service*>;
+
+ByName by_name(const std::vector<Service>* services) {
+  ByName out;
+  if (services == nullptr) return out;
+  for (const Service& service : *services) out.emplace(service.name, &service);
+  return out;
+}
+
+const Service* find_service(const ByName& services, std::string_view name) {
+  const auto found = services.find(name);
+  return found == services.end() ? nullptr : found->second;
 }
 
 std::string place(const Position& at) { return format("{}:{}:{}", at.file, at.line, at.column); }
@@ -173,6 +183,7 @@ std::vector<bool> settle_claims(const std::vector<Service>& services, const std:
   claims.reserve(services.size());
   for (const Service& service : services) claims.push_back(claims_of(service));
   std::deque<Service> keeping(kept.begin(), kept.end());
+  const ByName before_by_name = by_name(serving);
 
   // A service that loses and was serving goes on in its last version, whose routes then count: once more from the
   // start. Each round loses at least one service, so that this ends.
@@ -182,7 +193,7 @@ std::vector<bool> settle_claims(const std::vector<Service>& services, const std:
     for (const Service& service : keeping)
       for (const Claim& claim : claims_of(service)) table.insert(service, claim);
     for (size_t i = 0; i < services.size(); ++i) {
-      const Service* before = lost[i] ? nullptr : find_service(serving, services[i].name);
+      const Service* before = lost[i] ? nullptr : find_service(before_by_name, services[i].name);
       if (before == nullptr) continue;
       const Held held(*before);
       const bool handshake_kept = same_handshake(*before, services[i]);
@@ -198,7 +209,7 @@ std::vector<bool> settle_claims(const std::vector<Service>& services, const std:
         continue;
       }
       lost[i] = true;
-      if (const Service* before = find_service(serving, services[i].name)) {
+      if (const Service* before = find_service(before_by_name, services[i].name)) {
         keeping.push_back(*before);
         again = true;
       }

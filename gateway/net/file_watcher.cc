@@ -17,6 +17,7 @@ constexpr size_t kMostFolders = 10'000;
 struct FileWatcher::Handle {
   uv_fs_event_t event{};
   FileWatcher* watcher = nullptr;
+  std::set<std::string, std::less<>> only;  // names in it that count; empty: all
 };
 
 bool is_passing_file(std::string_view name) noexcept {
@@ -54,14 +55,21 @@ void FileWatcher::find(const fs::path& folder, bool below, int depth, std::set<s
 
 bool FileWatcher::watch(const std::vector<Root>& roots) {
   std::set<std::string> wanted;
+  for (const Root& root : roots) find(root.folder, root.below, 0, wanted);
+  // A folder that is not there yet, or is swapped for another, is an event of its parent; what else is in that is not meant.
+  std::map<std::string, std::set<std::string, std::less<>>> parents;
   for (const Root& root : roots) {
-    find(root.folder, root.below, 0, wanted);
-    // A folder that is not there yet, or is swapped for another, is an event of its parent.
-    if (root.below) find(root.folder.parent_path(), false, 0, wanted);
+    const fs::path folder = root.folder.has_filename() ? root.folder : root.folder.parent_path();
+    std::set<std::string> parent;
+    if (root.below) find(folder.parent_path(), false, 0, parent);
+    for (const std::string& path : parent)
+      if (!wanted.contains(path)) parents[path].insert(folder.filename().string());
   }
+  for (const auto& [path, names] : parents) wanted.insert(path);
   problem_.clear();
   for (auto it = watched_.begin(); it != watched_.end();) {
     if (wanted.erase(it->first) > 0) {
+      it->second->only = parents[it->first];
       ++it;
       continue;
     }
@@ -76,13 +84,15 @@ bool FileWatcher::watch(const std::vector<Root>& roots) {
   for (const std::string& folder : wanted) {
     auto* handle = new Handle;
     handle->watcher = this;
+    handle->only = parents[folder];
     uv_fs_event_init(loop_.uv(), &handle->event);
     handle->event.data = handle;
     const int failed = uv_fs_event_start(
         &handle->event,
         [](uv_fs_event_t* event, const char* name, int, int) {
           auto* own = static_cast<Handle*>(event->data);
-          if (own->watcher != nullptr) own->watcher->event(name);
+          const bool counts = name == nullptr || own->only.empty() || own->only.contains(std::string_view(name));
+          if (own->watcher != nullptr && counts) own->watcher->event(name);
         },
         folder.c_str(), 0);
     if (failed == 0) {

@@ -115,6 +115,42 @@ TEST_CASE("watcher: folders that came are found when it is asked again, and thos
   CHECK(running.run(1, 20'000) == 5);  // an event of its parent
 }
 
+TEST_CASE("watcher: beside a folder that is watched only the folder itself counts") {
+  Place place;
+  fs::create_directories(place.root / "certs");
+  int told = 0;
+  Loop loop;
+  FileWatcher watcher(loop, [&] {
+    ++told;
+    loop.stop();
+  });
+  REQUIRE(watcher.watch({{place.root / "certs/", true}}));
+  CHECK(watcher.folders() == 2);
+  struct End final : Deadline::Owner {
+    explicit End(Loop& the_loop) : loop(the_loop) {}
+    void on_deadline(Deadline&) override { loop.stop(); }
+    Loop& loop;
+    Deadline deadline{*this};
+  } end(loop);
+  const auto run = [&](int ms) {
+    loop.arm(end.deadline, std::chrono::milliseconds(ms));
+    loop.run();
+    return told;
+  };
+  place.write("somebody-elses.log");
+  fs::create_directories(place.root / "other");
+  CHECK(run(1'500) == 0);
+  fs::rename(place.root / "certs", place.root / "certs.old");
+  CHECK(run(20'000) == 1);
+  REQUIRE(watcher.watch({{place.root / "certs", true}}));
+  fs::create_directories(place.root / "certs");
+  CHECK(run(20'000) == 2);
+  REQUIRE(watcher.watch({{place.root / "certs", true}, {place.root, false}}));  // now all of the parent
+  CHECK(run(20'000) == 3);  // the folder that came anew counts as changed
+  place.write("gateway.yaml");
+  CHECK(run(20'000) == 4);
+}
+
 TEST_CASE("watcher: where a symlink leads is watched, and loops of them end") {
   Place place;
   fs::create_directories(place.root / "archive");
