@@ -8,8 +8,8 @@
 namespace sallyport {
 namespace {
 
-// Of the run queue, in microseconds, before new events are looked for: who has just come waits no longer for those who
-// always have something to do.
+// How long the run queue is worked through before new events are looked for, in microseconds: who has just come does not
+// wait for all those who always have something to do.
 constexpr uint64_t kSlice = 200;
 
 }  // namespace
@@ -72,6 +72,17 @@ void Loop::purge() {
   }
 }
 
+void Loop::run_for_a_while(List<Runnable>& batch) {
+  if (batch.empty()) return;
+  const uint64_t end = precise_now() + kSlice;
+  while (Runnable* runnable = batch.pop_front()) {
+    runnable->on_run();
+    if (batch.empty() || precise_now() < end) continue;
+    run_queue_.splice_to(batch);  // behind those who wait longer
+    batch.splice_to(run_queue_);
+  }
+}
+
 void Loop::turn() {
   ++turns_;
   int timeout = uv_backend_timeout(&uv_);
@@ -100,12 +111,7 @@ void Loop::turn() {
   List<Runnable> batch;
   run_queue_.splice_to(batch);
   if (now_ >= short_due_) short_queue_.splice_to(batch);
-  while (Runnable* runnable = batch.pop_front()) {
-    runnable->on_run();
-    if (batch.empty() || precise_now() - turn_began_us_ < kSlice) continue;
-    run_queue_.splice_to(batch);  // behind those who wait longer
-    batch.splice_to(run_queue_);
-  }
+  run_for_a_while(batch);
 
   if (turn_end_) turn_end_();
   // Two vectors in turn, which keep their room: what dies may bury more.

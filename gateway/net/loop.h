@@ -26,6 +26,8 @@ class Doomed {
 class Runnable : public ListHook<Runnable> {
  public:
   virtual void on_run() = 0;
+  // Will be run: what happens until then can wait for that.
+  bool queued() const noexcept { return linked(); }
 
  protected:
   ~Runnable() = default;
@@ -47,8 +49,8 @@ class Loop {
   void post(std::function<void()> message);
   // This thread: freed when the turn ends.
   void bury(std::unique_ptr<Doomed> doomed) { graveyard_.push_back(std::move(doomed)); }
-  // When all events of this turn are dealt with; once, however often it is asked for. Who waits already keeps its place.
-  // Once the turn has taken kSlice, the rest waits until it was looked for new events.
+  // Behind the events of this turn; once, however often it is asked for. Who waits already keeps its place. Where the queue
+  // takes long, what is left of it runs behind the events of the next turn.
   void run_soon(Runnable& runnable) noexcept {
     if (!runnable.linked()) run_queue_.push_back(runnable);
   }
@@ -83,6 +85,7 @@ class Loop {
 
  private:
   void turn();
+  void run_for_a_while(List<Runnable>& batch);
   void deliver();
 
   Poller poller_;

@@ -85,7 +85,9 @@ class H2Connection final : public ListHook<H2Connection>,
   void suspect(uint64_t since_ms) noexcept;
 
  private:
-  void on_io() override { pump(); }
+  void on_io() override {
+    if (!queued()) pump();
+  }
   void on_run() override { pump(); }
   void on_deadline(Deadline& which) override;
 

@@ -32,7 +32,7 @@ void H1Flow::start() {
 }
 
 void H1Flow::on_io() {
-  if (!static_cast<ListHook<Runnable>&>(*this).linked()) pump();
+  if (!queued()) pump();
 }
 
 size_t H1Flow::may_receive() const {

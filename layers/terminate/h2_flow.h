@@ -29,7 +29,7 @@ class H2Flow final : public Flow, private http::H2Session::Owner, private Deadli
   void followed() override;
   void end_what_is_gone(uint64_t since_ms) override;
   void on_io() override {
-    if (!static_cast<ListHook<Runnable>&>(*this).linked()) pump();
+    if (!queued()) pump();
   }
 
   // For its streams.
