@@ -23,25 +23,28 @@ struct IoContext {
   // Read targets. Whoever reads has dealt with what is in them before the next read of this worker.
   static constexpr size_t kPlainSize = 256 * 1024;
   static constexpr size_t kCipherSize = 128 * 1024;
-  // What one connection moves before others get their turn. Large pieces cost less for each byte: fewer calls, fewer
-  // wake-ups of the peer. Small ones are for when there are clients that wait for short answers, which go in between.
-  static constexpr size_t kQuantum = 256 * 1024;
+  // What one connection moves before others get their turn, and the most that is read at once. Large pieces cost less for
+  // each byte: fewer calls, fewer wake-ups of the peer. Short ones are for when clients wait for short answers, which go
+  // in between; modest ones for when much waits for slow receivers, in all.
+  static constexpr size_t kQuantum = kPlainSize;
+  static constexpr size_t kModestQuantum = 64 * 1024;
   static constexpr size_t kShortQuantum = 32 * 1024;
-  size_t quantum() const noexcept { return loop.now() - short_ms_ <= kExpected ? kShortQuantum : kQuantum; }
+  size_t quantum() const noexcept {
+    if (loop.now() - short_ms_ <= kExpected) return kShortQuantum;
+    return chunks.in_use() < kMuch ? kQuantum : kModestQuantum;
+  }
   // A client has had its answer, of so many bytes.
   void note_answer(uint64_t size) noexcept {
     if (size < kShort) short_ms_ = loop.now();
   }
-  // What sinks did not take is little, in all: who reads for one may read much at once.
-  bool plenty_of_room() const noexcept { return chunks.in_use() < kMostQueued; }
   std::unique_ptr<uint8_t[]> plain;
   std::unique_ptr<uint8_t[]> cipher;
 
  private:
   static constexpr uint64_t kShort = 64 * 1024;
-  static constexpr uint64_t kExpected = 20;    // milliseconds, to the next one
-  static constexpr size_t kMostQueued = 1024;  // chunks
-  uint64_t short_ms_ = 0;                      // when an answer was short last
+  static constexpr uint64_t kExpected = 20;  // milliseconds, to the next one
+  static constexpr size_t kMuch = 1024;      // chunks: 16 MiB
+  uint64_t short_ms_ = 0;                    // when an answer was short last
 };
 
 class UpstreamSessions;
@@ -88,7 +91,7 @@ class Transport final : public Doomed {
     eof,     // the peer ended cleanly: FIN, or close_notify
     failed,  // reset, cut (FIN without close_notify under TLS), or a TLS error: error() tells
   };
-  // most: bytes of one receive, without TLS; more than kReadSize is for bodies, where there is plenty_of_room().
+  // most: bytes of one receive, without TLS; more than kReadSize is for those who have asked for the quantum.
   static constexpr size_t kReadSize = 64 * 1024;
   Read read(size_t most = kReadSize);
   Bytes bytes() const noexcept { return bytes_; }
@@ -131,6 +134,7 @@ class Transport final : public Doomed {
   bool write_failed() const noexcept { return write_failed_; }
   uint64_t received() const noexcept { return received_; }  // bytes of the socket, TLS included
   uint64_t sent() const noexcept { return sent_; }
+  uint64_t moved() const noexcept { return received_ + sent_; }
   // For counting both ways when splice moves bytes past this object.
   Watch& watch() noexcept { return watch_; }
   void count_received(uint64_t count) noexcept { received_ += count; }

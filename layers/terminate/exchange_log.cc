@@ -13,7 +13,6 @@ const char* protocol_of(const http::RequestHead& request) noexcept {
 void count_end(const Client& client, Exchange& exchange, uint64_t total_us) {
   WorkerContext& worker = *client.worker;
   exchange.count_bytes(client);
-  worker.io.note_answer(exchange.bytes_out);
   const auto status = static_cast<size_t>(exchange.status >= 100 && exchange.status < 600 ? exchange.status / 100 : 0);
   if (status != 0) {
     worker.counters.status[status].add();
@@ -33,6 +32,7 @@ void log_exchange(const Client& client, Exchange& exchange) {
   WorkerContext& worker = *client.worker;
   const uint64_t total_us = Loop::precise_now() - exchange.started_us;
   count_end(client, exchange, total_us);
+  worker.io.note_answer(exchange.bytes_out);
   if (!worker.access_log.enabled()) return;
   AccessRecord record;
   record.client = exchange.client_address;

@@ -37,8 +37,7 @@ void H1Flow::on_io() {
 
 size_t H1Flow::may_receive() const {
   const Transport& client = *client_.transport;
-  if (client.congested() || client.write_failed()) return 0;
-  return client_.worker->io.plenty_of_room() ? IoContext::kPlainSize : Transport::kReadSize;
+  return client.congested() || client.write_failed() ? 0 : IoContext::kQuantum;
 }
 
 void H1Flow::pump() {
@@ -48,9 +47,8 @@ void H1Flow::pump() {
   bool again = false;
   int round = 0;
   const Transport& client = *client_.transport;
-  const auto moved = [&client] { return client.received() + client.sent(); };
-  const uint64_t most = moved() + client_.worker->io.quantum();
-  while (!ended_ && step(again) && !again) again = ++round == kRounds || moved() >= most;
+  const uint64_t most = client.moved() + client_.worker->io.quantum();
+  while (!ended_ && step(again) && !again) again = ++round == kRounds || client.moved() >= most;
   pumping_ = false;
   if (ended_) return;
   if (again) client_.worker->io.loop.run_soon(*this);

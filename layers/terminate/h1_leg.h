@@ -23,9 +23,7 @@ class H1Leg final : public Leg, public IoHandler {
   bool sending() const noexcept override { return connection_.transport->pending() > 0; }
   bool pump() override;
   bool can_progress() const noexcept override;
-  uint64_t progress() const noexcept override {
-    return connection_.transport->received() + connection_.transport->sent();
-  }
+  uint64_t progress() const noexcept override { return connection_.transport->moved(); }
   void abandon() noexcept override;
   // True once the response is complete and the server keeps the connection.
   bool reusable() const noexcept { return reusable_; }

@@ -83,10 +83,9 @@ void H2Flow::pump() {
   bool again = false;
   int round = 0;
   const Transport& client = *client_.transport;
-  const auto moved = [&client] { return client.received() + client.sent(); };
-  const uint64_t most = moved() + client_.worker->io.quantum();
+  const uint64_t most = client.moved() + client_.worker->io.quantum();
   while (!ended_ && step(again))
-    if (++round == kRounds || moved() >= most) {
+    if (++round == kRounds || client.moved() >= most) {
       again = true;
       break;
     }
