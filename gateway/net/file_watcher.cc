@@ -60,10 +60,9 @@ bool FileWatcher::watch(const std::vector<Root>& roots) {
   std::map<std::string, std::set<std::string, std::less<>>> parents;
   for (const Root& root : roots) {
     const fs::path folder = root.folder.has_filename() ? root.folder : root.folder.parent_path();
-    std::set<std::string> parent;
-    if (root.below) find(folder.parent_path(), false, 0, parent);
-    for (const std::string& path : parent)
-      if (!wanted.contains(path)) parents[path].insert(folder.filename().string());
+    std::error_code failed;
+    const std::string parent = fs::canonical(folder.parent_path(), failed).string();
+    if (root.below && !failed && !wanted.contains(parent)) parents[parent].insert(folder.filename().string());
   }
   for (const auto& [path, names] : parents) wanted.insert(path);
   problem_.clear();

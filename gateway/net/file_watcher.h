@@ -29,14 +29,14 @@ class FileWatcher final : private Deadline::Owner {
   FileWatcher& operator=(const FileWatcher&) = delete;
 
   // A folder, with those below it or without. Folders that symlinks lead to count as below, and the folder a symlink's
-  // target stands in is watched too (certbot's live/, a Kubernetes secret). One that does not exist is found when its
-  // parent changes.
+  // target stands in is watched too (certbot's live/, a Kubernetes secret). One with those below it that does not exist
+  // is found when it comes; nothing else in its parent counts.
   struct Root {
     std::filesystem::path folder;
     bool below = true;
   };
-  // From now on these, and no others; folders that are new since the last time count as changed. False: some could not be watched (inotify(7): max_user_watches), which is told
-  // by problem().
+  // From now on these, and no others; folders that are new since the last time count as changed. False: some could not be
+  // watched (inotify(7): max_user_watches), which is told by problem().
   bool watch(const std::vector<Root>& roots);
   const std::string& problem() const noexcept { return problem_; }
   size_t folders() const noexcept { return watched_.size(); }

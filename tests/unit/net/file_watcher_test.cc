@@ -31,10 +31,10 @@ class Place {
 // Runs the loop until the watcher has told so often, or the time is over. What it told by then.
 class Running final : private Deadline::Owner {
  public:
-  explicit Running(const Place& place) : watcher_(loop, [this] { tell(); }) { watch(place); }
-  bool watch(const Place& place) {
-    return watcher_.watch({{place.root, false}, {place.root / "conf.d", true}});
-  }
+  using Roots = std::vector<FileWatcher::Root>;
+  explicit Running(const Roots& roots) : watcher_(loop, [this] { tell(); }) { watcher_.watch(roots); }
+  explicit Running(const Place& place) : Running(roots_of(place)) {}
+  bool watch(const Place& place) { return watcher_.watch(roots_of(place)); }
   int run(int until_told, int ms) {
     wanted_ = told + until_told;
     loop.arm(end_, std::chrono::milliseconds(ms));
@@ -46,6 +46,7 @@ class Running final : private Deadline::Owner {
   int told = 0;
 
  private:
+  static Roots roots_of(const Place& place) { return {{place.root, false}, {place.root / "conf.d", true}}; }
   void tell() {
     if (++told >= wanted_) loop.stop();
   }
@@ -117,38 +118,22 @@ TEST_CASE("watcher: folders that came are found when it is asked again, and thos
 
 TEST_CASE("watcher: beside a folder that is watched only the folder itself counts") {
   Place place;
-  fs::create_directories(place.root / "certs");
-  int told = 0;
-  Loop loop;
-  FileWatcher watcher(loop, [&] {
-    ++told;
-    loop.stop();
-  });
-  REQUIRE(watcher.watch({{place.root / "certs/", true}}));
-  CHECK(watcher.folders() == 2);
-  struct End final : Deadline::Owner {
-    explicit End(Loop& the_loop) : loop(the_loop) {}
-    void on_deadline(Deadline&) override { loop.stop(); }
-    Loop& loop;
-    Deadline deadline{*this};
-  } end(loop);
-  const auto run = [&](int ms) {
-    loop.arm(end.deadline, std::chrono::milliseconds(ms));
-    loop.run();
-    return told;
-  };
+  const fs::path certs = place.root / "certs";
+  fs::create_directories(certs);
+  Running running({{place.root / "certs/", true}});
+  CHECK(running.watcher().folders() == 2);
   place.write("somebody-elses.log");
   fs::create_directories(place.root / "other");
-  CHECK(run(1'500) == 0);
-  fs::rename(place.root / "certs", place.root / "certs.old");
-  CHECK(run(20'000) == 1);
-  REQUIRE(watcher.watch({{place.root / "certs", true}}));
-  fs::create_directories(place.root / "certs");
-  CHECK(run(20'000) == 2);
-  REQUIRE(watcher.watch({{place.root / "certs", true}, {place.root, false}}));  // now all of the parent
-  CHECK(run(20'000) == 3);  // the folder that came anew counts as changed
+  CHECK(running.run(1, 1'500) == 0);
+  fs::rename(certs, place.root / "certs.old");
+  CHECK(running.run(1, 20'000) == 1);
+  REQUIRE(running.watcher().watch({{certs, true}}));
+  fs::create_directories(certs);
+  CHECK(running.run(1, 20'000) == 2);
+  REQUIRE(running.watcher().watch({{certs, true}, {place.root, false}}));  // now all of the parent
+  CHECK(running.run(1, 20'000) == 3);  // the folder that came anew counts as changed
   place.write("gateway.yaml");
-  CHECK(run(20'000) == 4);
+  CHECK(running.run(1, 20'000) == 4);
 }
 
 TEST_CASE("watcher: where a symlink leads is watched, and loops of them end") {
