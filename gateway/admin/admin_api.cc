@@ -109,12 +109,7 @@ AdminAnswer AdminApi::health() const {
   return control_.serving() ? text_answer(200, "serving\n") : text_answer(503, "starting\n");
 }
 
-Json AdminApi::status() const {
-  ServiceCounts services = sampler_.services();
-  // Just after a reload: the sampler has not been round yet.
-  if (services.total != control_.snapshot().services.size()) services = count_services(control_.snapshot());
-  return status_json(control_, history_, services, started_);
-}
+Json AdminApi::status() const { return status_json(control_, history_, sampler_.services(), started_); }
 
 AdminAnswer AdminApi::services(const AdminRequest& request) const {
   const auto page = page_of(request.parameter("offset"), request.parameter("limit"), kUsualServices, kMostServices);

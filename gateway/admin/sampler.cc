@@ -1,6 +1,7 @@
 #include "admin/sampler.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/clock.h"
 
@@ -32,7 +33,6 @@ History::Sums sums_of(const GatewayTotals& totals) {
 
 Sampler::Sampler(Control& control, History& history, Hooks hooks)
     : control_(control), history_(history), hooks_(std::move(hooks)), due_ms_(control.loop().now() + kStepMs) {
-  services_ = count_services(control.snapshot());
   control_.loop().arm(deadline_, std::chrono::milliseconds(kStepMs));
 }
 
@@ -66,8 +66,13 @@ void Sampler::on_run() {
     end();
 }
 
+ServiceCounts Sampler::services() const {
+  const bool known = services_of_.lock() == control_.snapshot_ptr();
+  return known ? services_ : count_services(control_.snapshot());
+}
+
 void Sampler::end() {
-  snapshot_.reset();
+  services_of_ = std::exchange(snapshot_, nullptr);
   services_ = counting_;
   history_.end_step(sums_of(totals_of(control_)), unix_ms());
   hooks_.end();

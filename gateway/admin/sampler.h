@@ -20,8 +20,8 @@ class Sampler final : private Deadline::Owner, private Runnable {
     std::function<void()> end;
   };
   Sampler(Control& control, History& history, Hooks hooks);
-  // As of the last round.
-  const ServiceCounts& services() const noexcept { return services_; }
+  // As of the last round; of now, where a reload has come since.
+  ServiceCounts services() const;
 
  private:
   static constexpr size_t kSlice = 1000;
@@ -38,6 +38,7 @@ class Sampler final : private Deadline::Owner, private Runnable {
   size_t next_ = 0;
   ServiceCounts counting_;
   ServiceCounts services_;
+  std::weak_ptr<const Snapshot> services_of_;
 };
 
 }  // namespace sallyport
