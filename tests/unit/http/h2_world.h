@@ -238,4 +238,10 @@ inline ResponseHead response(int status, Body body = Body::chunked) {
   return head;
 }
 
+inline std::string pattern(size_t size) {
+  std::string out(size, '\0');
+  for (size_t i = 0; i < size; ++i) out[i] = static_cast<char>('a' + (i / 7 + i / 16384) % 26);
+  return out;
+}
+
 }  // namespace sallyport::http
