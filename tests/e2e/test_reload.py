@@ -3,58 +3,20 @@ import json
 import os
 import shutil
 import signal
-import socket
-import ssl
 import time
 
 import pytest
 
-from harness import websocket
-from harness.client import Client, Truncated, http
+from harness.client import Client, http
 from harness.gateway import command, merge
 from harness.h2_client import H2Client
-from harness.http_server import response
 from harness.ports import free_port
-from harness.reloading import reload, reloads, remove, replace, wait_reload
+from harness.reloading import reload, reloads, remove, replace, says, Socket, status, wait_reload
 from harness.server import echo
-from harness.services import edge, passthrough, plain, reencrypt, tcp
+from harness.services import edge, passthrough, plain, tcp
 from harness.wait import until
 
 KEEP = {"interval": "100ms", "fall": 1, "rise": 1, "type": "tcp"}
-
-
-def says(http_server, *words):
-    made = [http_server(lambda request, word=word: websocket.serve(request) if request.get("upgrade") else response(200, word))
-            for word in words]
-    return made if len(made) > 1 else made[0]
-
-
-class Socket:
-    """An open WebSocket, which is used from time to time."""
-
-    def __init__(self, port, host, tls=None):
-        self.client = Client(port, tls=tls, name=host if tls else None)
-        websocket.upgrade(self.client, host=host)
-        self.used = 0
-
-    def works(self):
-        self.used += 1
-        self.client.send(websocket.frame(b"%d" % self.used, True))
-        return websocket.read_frame(self.client) == (2, b"%d" % self.used)
-
-    def is_cut(self):
-        try:
-            self.works()
-        except (OSError, Truncated):
-            return True
-        return False
-
-    def close(self):
-        self.client.close()
-
-
-def status(port, host, **kw):
-    return http(port, host=host, **kw).status
 
 
 @pytest.mark.parametrize("asked", [True, False])
@@ -272,147 +234,6 @@ def test_slots_are_counted_over_a_reload(gateway, http_server):
     until(lambda: status(gw.ports["http"], "a.example") == 200, "the slot is free again")
 
 
-def test_listeners_come_and_go(gateway, http_server):
-    server = says(http_server, "here")
-    first, second = free_port(), free_port()
-    gw = gateway({"a": plain("a.example", server), "b": plain("b.example", server, listen=f"127.0.0.1:{first}")})
-    stays = Socket(gw.ports["http"], "a.example")
-    with Client(gw.ports["http"]) as kept:
-        assert kept.request(host="a.example").status == 200
-        assert status(first, "b.example") == 200
-        gw.config.service("b", plain("b.example", server, listen=f"127.0.0.1:{second}"))
-        reload(gw)
-        until(lambda: status(second, "b.example") == 200, "the new one is open")
-
-        def refused():
-            try:
-                return status(first, "b.example") not in (200,)
-            except (OSError, Truncated):
-                return True
-        until(refused, "the old one is closed")
-        assert kept.request(host="a.example").status == 200
-        assert stays.works()
-    stays.close()
-    gw.wait_log(f"is no longer on 127.0.0.1:{first}")
-
-
-def test_a_listener_gets_a_name_without_closing(gateway, http_server):
-    """An inline bind becomes a listener of gateway.yaml: the same socket, and its WebSocket goes on."""
-    server = says(http_server, "here")
-    port = free_port()
-    gw = gateway({"b": plain("b.example", server, listen=f"127.0.0.1:{port}")}, settings={"drain_timeout": "500ms"})
-    settings = merge(gw.config.settings, {"listeners": {"lab": {"bind": f"127.0.0.1:{port}"}}})
-    gw.config.write("gateway.yaml", settings)
-    gw.config.service("b", plain("b.example", server, listen="lab"))
-    reload(gw)
-    for _ in range(20):
-        assert status(port, "b.example") == 200
-    gw.access(listener="lab")
-    assert not any("no longer on" in line for line in gw.lines)
-
-
-def test_the_socket_of_a_listener_is_made_wider(gateway, http_server):
-    """What goes makes room for what comes: one address becomes all of them, on the same port."""
-    server = says(http_server, "here")
-    port = free_port()
-    gw = gateway({"b": plain("b.example", server, listen="lab")}, listeners={"lab": {"bind": f"127.0.0.1:{port}"}})
-    assert status(port, "b.example") == 200
-    gw.config.write("gateway.yaml", merge(gw.config.settings, {"listeners": {"lab": {"bind": f":{port}"}}}))
-    reload(gw)
-
-    def answers():
-        with Client(port, host="127.0.0.2") as client:
-            return client.request(host="b.example").status == 200
-
-    def wide():
-        try:
-            return answers()
-        except OSError:
-            return False
-    until(wide, "it listens on every address")
-    assert status(port, "b.example") == 200
-
-
-def test_a_removed_listener_lets_its_clients_finish(gateway, http_server):
-    server = says(http_server, "here")
-    port = free_port()
-    gw = gateway({"b": plain("b.example", server, listen=["http", f"127.0.0.1:{port}"])}, settings={"drain_timeout": "1s"})
-    there = Socket(port, "b.example")
-    gw.config.service("b", plain("b.example", server))
-    reload(gw)
-    assert there.works()
-    until(there.is_cut, "it is cut after the drain time")
-    there.close()
-    assert status(gw.ports["http"], "b.example") == 200
-
-
-def serial(port, name, ca):
-    with Client(port, ca.client_context(), name) as client:
-        return client.sock.getpeercert()["serialNumber"]
-
-
-def test_a_certificate_is_replaced(gateway, http_server, ca):
-    first, second = ca.leaf("a.example"), ca.leaf("a.example")
-    gw = gateway({"a": edge("a.example", says(http_server, "here"))}, certs={"a.pem": first})
-    stays = Socket(gw.ports["https"], "a.example", ca.client_context())
-    before, old = reloads(gw), serial(gw.ports["https"], "a.example", ca)
-    replace(gw, "certs/a.pem", second.pem)
-    wait_reload(gw, before)
-    new = serial(gw.ports["https"], "a.example", ca)
-    assert new != old and stays.works()
-    # A bad replacement, or one whose key is another's, leaves the one of before.
-    for bad in ("-----BEGIN CERTIFICATE-----\nno\n-----END CERTIFICATE-----\n", open(first.cert).read(), ""):
-        replace(gw, "certs/a.pem", bad)
-        reload(gw)
-        assert serial(gw.ports["https"], "a.example", ca) == new
-    gw.wait_log("the certificate of before goes on")
-    replace(gw, "certs/a.pem", first.pem)
-    reload(gw)
-    assert serial(gw.ports["https"], "a.example", ca) == old and stays.works()
-    stays.close()
-
-
-def test_sessions_are_resumed_after_a_reload(gateway, http_server, ca, leaf):
-    gw = gateway({"a": edge("a.example", says(http_server, "here"))}, certs={"a.pem": leaf("a.example")})
-    context = ca.client_context(maximum=ssl.TLSVersion.TLSv1_2)
-
-    def connect(session=None):
-        raw = socket.create_connection(("127.0.0.1", gw.ports["https"]), 30)
-        with context.wrap_socket(raw, server_hostname="a.example", session=session) as tls:
-            return tls.session, tls.session_reused
-    session, _ = connect()
-    gw.config.service("b", plain("b.example", "127.0.0.1:9"))
-    reload(gw)
-    assert connect(session)[1]
-
-
-def test_another_rule_for_client_certificates_ends_idle_connections(gateway, http_server, ca, leaf):
-    server = says(http_server, "here")
-    gw = gateway({"a": edge("a.example", server), "b": edge("b.example", server)},
-                 certs={"c.pem": leaf("a.example", "b.example"), "clients.pem": open(ca.cert).read()})
-    with Client(gw.ports["https"], ca.client_context(), "a.example") as client, \
-            Client(gw.ports["https"], ca.client_context(), "b.example") as other:
-        assert client.request(host="a.example").status == other.request(host="b.example").status == 200
-        gw.config.service("a", edge("a.example", server, client_certificates={"ca": "clients.pem"}))
-        reload(gw)
-        assert client.gone()
-        assert other.request(host="b.example").status == 200
-    with pytest.raises((ssl.SSLError, OSError, Truncated)):
-        http(gw.ports["https"], host="a.example", tls=ca.client_context())
-    assert http(gw.ports["https"], host="a.example", tls=ca.client_context(leaf=leaf("me"))).status == 200
-
-
-def test_the_ca_of_servers_is_replaced(gateway, http_server, ca, server_ca, leaf):
-    server = http_server(lambda request: response(200, "here"), tls=ca.leaf("own.example").server_context())
-    gw = gateway({"a": reencrypt("a.example", server, server_tls={"ca": "servers.pem", "name": "own.example"})},
-                 certs={"a.pem": leaf("a.example"), "servers.pem": open(server_ca.cert).read()})
-    assert status(gw.ports["https"], "a.example", tls=ca.client_context()) == 502
-    before = reloads(gw)
-    replace(gw, "certs/servers.pem", open(ca.cert).read())
-    wait_reload(gw, before)
-    assert status(gw.ports["https"], "a.example", tls=ca.client_context()) == 200
-
-
 def test_editors_and_volumes(gateway, http_server):
     """Swap files and backups mean nothing; a Kubernetes volume swaps a link; a folder that comes later is seen."""
     server = says(http_server, "here")
@@ -474,27 +295,6 @@ def test_many_reloads_at_once(gateway, http_server):
         gw.signal(signal.SIGHUP)
     until(lambda: status(gw.ports["http"], "b19.example") == 200, "the last one is served")
     assert status(gw.ports["http"], "b18.example") == 404
-
-
-def test_a_listener_that_goes_and_comes_back_keeps_its_relays(gateway, http_server, tcp_server):
-    """Undone within the drain time: nothing is cut, and what is counted stays right."""
-    raw = tcp_server(echo)
-    port = free_port()
-    text = tcp(f"127.0.0.1:{port}", raw)
-    gw = gateway({"raw": text, "web": plain("web.example", says(http_server, "here"))}, settings={"drain_timeout": "1s"})
-    with Client(port) as relay:
-        assert relay.send(b"x").exactly(1) == b"x"
-        remove(gw, "raw")
-        reload(gw)
-        gw.config.service("raw", text)
-        reload(gw)
-        begun = time.monotonic()
-        while time.monotonic() - begun < 2.5:
-            assert relay.send(b"y").exactly(1) == b"y"
-            time.sleep(0.1)
-        samples = http(gw.config.admin_port, "/metrics", "localhost").text.splitlines()
-        of_it = [float(line.rsplit(" ", 1)[1]) for line in samples if line.startswith("sallyport_sessions{") and str(port) in line]
-        assert of_it == [1.0], of_it
 
 
 def test_a_server_whose_weight_changes_is_the_same(gateway, http_server):
