@@ -91,7 +91,7 @@ void Loop::turn() {
   if (!short_queue_.empty() && (timeout < 0 || timeout > 1)) timeout = 1;
   if (!run_queue_.empty() || uv_touched_) timeout = 0;
 
-  int events = poller_.wait(timeout);
+  int events = poller_.wait(timeout, now_);
   // Both clocks before any handler: what is armed after a long sleep must not count from before it.
   turn_began_us_ = precise_now();
   now_ = turn_began_us_ / 1000;

@@ -1,5 +1,7 @@
 #include "net/poller.h"
 
+#include <sys/timerfd.h>
+
 #include <cerrno>
 #include <system_error>
 
@@ -10,8 +12,11 @@ constexpr uint32_t kReading = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET;
 
 }  // namespace
 
-Poller::Poller() : epoll_(epoll_create1(EPOLL_CLOEXEC)) {
+Poller::Poller()
+    : epoll_(epoll_create1(EPOLL_CLOEXEC)), timer_(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)) {
   if (!epoll_) throw std::system_error(errno, std::generic_category(), "epoll_create1");
+  // Without one, waits have timeouts.
+  if (timer_ && !add(timer_.get(), timer_watch_, false)) timer_.reset();
 }
 
 Status Poller::add(int fd, Watch& watch, bool writable) noexcept {
@@ -47,7 +52,20 @@ Status Poller::add_level(int fd, Watch& watch, bool exclusive) noexcept {
 
 void Poller::remove(int fd) noexcept { epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr); }
 
-int Poller::wait(int timeout) noexcept {
+// Each expiry is an event of its own (timerfd_create(2), edge-triggered): nobody reads the timer.
+bool Poller::wakes_by(uint64_t due, uint64_t now) noexcept {
+  if (!timer_) return false;
+  if (timer_due_ > now && timer_due_ <= due) return true;
+  itimerspec at{};
+  at.it_value.tv_sec = static_cast<time_t>(due / 1000);
+  at.it_value.tv_nsec = static_cast<long>(due % 1000) * 1'000'000;
+  if (timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &at, nullptr) != 0) return false;
+  timer_due_ = due;
+  return true;
+}
+
+int Poller::wait(int timeout, uint64_t now) noexcept {
+  if (timeout > 0 && wakes_by(now + static_cast<uint64_t>(timeout), now)) timeout = -1;
   return epoll_wait(epoll_.get(), events_.data(), static_cast<int>(events_.size()), timeout);
 }
 

@@ -47,13 +47,20 @@ class Poller {
   // all.
   Status add_level(int fd, Watch& watch, bool exclusive) noexcept;
   void remove(int fd) noexcept;
-  // Waits (ms; -1: for ever). Returns the number of events, for dispatch().
-  int wait(int timeout) noexcept;
+  // Waits (ms; -1: for ever), or less: a timer that was set for an earlier wait ends this one too. now: ms of
+  // CLOCK_MONOTONIC. Returns the number of events, for dispatch().
+  int wait(int timeout, uint64_t now) noexcept;
   // Sets latches and calls handlers, for the events of the last wait.
   void dispatch(int count);
 
  private:
+  bool wakes_by(uint64_t due, uint64_t now) noexcept;
+
   UniqueFd epoll_;
+  // The kernel sets up and takes back a timeout of epoll_wait() at every sleep. This timer stays set.
+  UniqueFd timer_;
+  Watch timer_watch_;
+  uint64_t timer_due_ = 0;  // ms; in the past: it is not set
   std::array<epoll_event, 256> events_;
 };
 

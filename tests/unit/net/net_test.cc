@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <thread>
+#include <utility>
 
 #include "catch.h"
 #include "net/loop.h"
@@ -46,8 +47,10 @@ struct Counting final : IoHandler {
   std::function<void()> then;
 };
 
+uint64_t now_ms() { return Loop::precise_now() / 1000; }
+
 int events(Poller& poller) {
-  int count = poller.wait(0);
+  int count = poller.wait(0, now_ms());
   poller.dispatch(count);
   return count;
 }
@@ -268,6 +271,30 @@ TEST_CASE("poller: room is told of only to a socket that had none") {
     CHECK(events(poller) == 1);
     CHECK(watch.readable);
   }
+}
+
+TEST_CASE("poller: a wait ends in time, whatever was waited for before it") {
+  Poller poller;
+  Pair pair;
+  Watch watch;
+  REQUIRE(poller.add(pair.near.get(), watch, false));
+  const auto wait = [&](int timeout) {
+    const uint64_t began = now_ms();
+    poller.dispatch(poller.wait(timeout, began));
+    return now_ms() - began;
+  };
+  REQUIRE(write(pair.far.get(), "x", 1) == 1);
+  CHECK(wait(60'000) < 20'000);  // the timer stays set
+  CHECK(std::exchange(watch.readable, false));
+  CHECK(wait(30) >= 30);  // an earlier one takes its place
+  CHECK_FALSE(watch.readable);
+  CHECK(wait(30) >= 30);
+  REQUIRE(write(pair.far.get(), "x", 1) == 1);
+  CHECK(wait(40) < 20'000);
+  CHECK(wait(60'000) < 20'000);  // ended by the timer of the one before
+  const uint64_t long_ago = now_ms() - 100;
+  poller.dispatch(poller.wait(1, long_ago));  // over before it began
+  CHECK(now_ms() - long_ago < 20'000);
 }
 
 TEST_CASE("poller: a level is told again and again, until it is removed") {

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <string>
@@ -68,8 +69,10 @@ struct IoWorld {
   }
   // Events that are there, or the first that come within the time; true if there were any.
   bool wait(int ms = 0) {
+    pollfd set{loop.poller().fd(), POLLIN, 0};
+    poll(&set, 1, ms);
     bool any = false;
-    for (int count; (count = loop.poller().wait(ms)) > 0; ms = 0) {
+    while (const int count = std::max(loop.poller().wait(0, 0), 0)) {
       loop.poller().dispatch(count);
       any = true;
     }
