@@ -51,7 +51,7 @@ void AdminConnection::pump() {
   int round = 0;
   while (transport_ && step())
     if (++round == kRounds) {
-      transport_->io().loop.run_soon(*this);  // others of the control thread have their turn, however much comes
+      transport_->io().loop.give_way(*this);  // others of the control thread have their turn, however much comes
       break;
     }
   pumping_ = false;

@@ -61,7 +61,7 @@ void Sampler::on_run() {
     hooks_.look(next_, service, totals);
   }
   if (next_ < services.size())
-    control_.loop().run_soon(*this);
+    control_.loop().give_way(*this);
   else
     end();
 }

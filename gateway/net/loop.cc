@@ -8,7 +8,7 @@
 namespace sallyport {
 namespace {
 
-// How long the run queue is worked through before new events are looked for, in microseconds: who has just come does not
+// For how long those who gave way are run before new events are looked for, in microseconds: who has just come does not
 // wait for all those who always have something to do.
 constexpr uint64_t kSlice = 200;
 
@@ -72,14 +72,16 @@ void Loop::purge() {
   }
 }
 
-void Loop::run_for_a_while(List<Runnable>& batch) {
-  if (batch.empty()) return;
+void Loop::run_yielded() {
+  if (yielded_.empty()) return;
+  List<Runnable> batch;
+  yielded_.splice_to(batch);
   const uint64_t end = precise_now() + kSlice;
   while (Runnable* runnable = batch.pop_front()) {
     runnable->on_run();
     if (batch.empty() || precise_now() < end) continue;
-    run_queue_.splice_to(batch);  // behind those who wait longer
-    batch.splice_to(run_queue_);
+    yielded_.splice_to(batch);  // behind those who wait longer
+    batch.splice_to(yielded_);
   }
 }
 
@@ -89,7 +91,7 @@ void Loop::turn() {
   int64_t deadline = wheel_.next(now_);
   if (deadline >= 0 && (timeout < 0 || deadline < timeout)) timeout = static_cast<int>(deadline);
   if (!short_queue_.empty() && (timeout < 0 || timeout > 1)) timeout = 1;
-  if (!run_queue_.empty() || uv_touched_) timeout = 0;
+  if (!run_queue_.empty() || !yielded_.empty() || uv_touched_) timeout = 0;
 
   int events = poller_.wait(timeout, now_);
   // Both clocks before any handler: what is armed after a long sleep must not count from before it.
@@ -111,7 +113,8 @@ void Loop::turn() {
   List<Runnable> batch;
   run_queue_.splice_to(batch);
   if (now_ >= short_due_) short_queue_.splice_to(batch);
-  run_for_a_while(batch);
+  while (Runnable* runnable = batch.pop_front()) runnable->on_run();
+  run_yielded();
 
   if (turn_end_) turn_end_();
   // Two vectors in turn, which keep their room: what dies may bury more.

@@ -22,15 +22,19 @@ class Doomed {
   virtual ~Doomed() = default;
 };
 
-// Has used up its budget and wants to go on when others had their turn. on_run may destroy it.
+// Has something to do that does not come from an event. on_run may destroy it.
 class Runnable : public ListHook<Runnable> {
  public:
   virtual void on_run() = 0;
-  // Will be run: what happens until then can wait for that.
-  bool queued() const noexcept { return linked(); }
+  // Has used up its budget, and others have their turn first: what happens until on_run can wait for that.
+  bool gives_way() const noexcept { return gives_way_ && linked(); }
+  void set_gives_way(bool on) noexcept { gives_way_ = on; }  // the Loop's business
 
  protected:
   ~Runnable() = default;
+
+ private:
+  bool gives_way_ = false;
 };
 
 class Loop {
@@ -49,14 +53,23 @@ class Loop {
   void post(std::function<void()> message);
   // This thread: freed when the turn ends.
   void bury(std::unique_ptr<Doomed> doomed) { graveyard_.push_back(std::move(doomed)); }
-  // Behind the events of this turn; once, however often it is asked for. Who waits already keeps its place. Where the queue
-  // takes long, what is left of it runs behind the events of the next turn.
+  // Behind the events of this turn, or of the next where this one has come so far; once, however often it is asked for. Who
+  // gives way goes on doing so.
   void run_soon(Runnable& runnable) noexcept {
-    if (!runnable.linked()) run_queue_.push_back(runnable);
+    if (runnable.linked()) return;
+    runnable.set_gives_way(false);
+    run_queue_.push_back(runnable);
+  }
+  // Behind all who gave way before, and behind new events where those take long; once, however often it is asked for.
+  void give_way(Runnable& runnable) noexcept {
+    if (runnable.gives_way()) return;
+    runnable.set_gives_way(true);
+    yielded_.push_back(runnable);
   }
   // In about a millisecond, once: for what is better done when more has come together.
   void run_shortly(Runnable& runnable) noexcept {
     if (runnable.linked()) return;
+    runnable.set_gives_way(false);
     if (short_queue_.empty()) short_due_ = now_ + 1;
     short_queue_.push_back(runnable);
   }
@@ -85,7 +98,7 @@ class Loop {
 
  private:
   void turn();
-  void run_for_a_while(List<Runnable>& batch);
+  void run_yielded();
   void deliver();
 
   Poller poller_;
@@ -99,6 +112,7 @@ class Loop {
   uint64_t turn_began_us_ = 0;
   DeadlineWheel wheel_;
   List<Runnable> run_queue_;
+  List<Runnable> yielded_;
   List<Runnable> short_queue_;
   uint64_t short_due_ = 0;
   std::vector<std::unique_ptr<Doomed>> graveyard_, dead_;

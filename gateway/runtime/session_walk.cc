@@ -23,7 +23,7 @@ void SessionWalk::on_run() {
     if (!visit_(session)) return finish();
   }
   if (next_ != nullptr)
-    worker_.loop().run_soon(*this);
+    worker_.loop().give_way(*this);
   else
     finish();
 }

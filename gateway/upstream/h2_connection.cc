@@ -128,7 +128,7 @@ void H2Connection::pump() {
     over();
     return;
   }
-  if (again || (session_.wants_write() && !transport_->congested())) wake();
+  if (again || (session_.wants_write() && !transport_->congested())) pool_.io().loop.give_way(*this);
   look_idle();
 }
 

@@ -86,7 +86,7 @@ class H2Connection final : public ListHook<H2Connection>,
 
  private:
   void on_io() override {
-    if (!queued()) pump();
+    if (!gives_way()) pump();
   }
   void on_run() override { pump(); }
   void on_deadline(Deadline& which) override;

@@ -40,7 +40,7 @@ void Tunnel::pump() {
   if (relay_->patient()) client_.worker->io.loop.run_shortly(look_);
   switch (state) {
     case Relay::State::running: return;
-    case Relay::State::again: client_.worker->io.loop.run_soon(*this); return;
+    case Relay::State::again: client_.worker->io.loop.give_way(*this); return;
     case Relay::State::done: owner_.on_tunnel_over(End::ok, {}); return;
     case Relay::State::client_failed:
       server_.transport->reset_on_close();

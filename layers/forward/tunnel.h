@@ -46,7 +46,7 @@ class Tunnel final : public IoHandler, private Deadline::Owner, private Runnable
 
  private:
   void on_io() override {
-    if (!queued()) pump();
+    if (!gives_way()) pump();
   }
   void on_run() override { pump(); }
   void on_deadline(Deadline& which) override;

@@ -32,7 +32,7 @@ void H1Flow::start() {
 }
 
 void H1Flow::on_io() {
-  if (!queued()) pump();
+  if (!gives_way()) pump();
 }
 
 size_t H1Flow::may_receive() const {
@@ -51,7 +51,7 @@ void H1Flow::pump() {
   while (!ended_ && step(again) && !again) again = ++round == kRounds || client.moved() >= most;
   pumping_ = false;
   if (ended_) return;
-  if (again) client_.worker->io.loop.run_soon(*this);
+  if (again) client_.worker->io.loop.give_way(*this);
   rearm();
 }
 

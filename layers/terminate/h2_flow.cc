@@ -91,7 +91,7 @@ void H2Flow::pump() {
     }
   pumping_ = false;
   if (ended_) return;
-  if (again) wake();
+  if (again) client_.worker->io.loop.give_way(*this);
   rearm();
 }
 

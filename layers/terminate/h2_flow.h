@@ -29,7 +29,7 @@ class H2Flow final : public Flow, private http::H2Session::Owner, private Deadli
   void followed() override;
   void end_what_is_gone(uint64_t since_ms) override;
   void on_io() override {
-    if (!queued()) pump();
+    if (!gives_way()) pump();
   }
 
   // For its streams.
@@ -37,7 +37,7 @@ class H2Flow final : public Flow, private http::H2Session::Owner, private Deadli
   http::H2Session& session() noexcept { return session_; }
   std::string_view client_rule() const noexcept { return client_rule_; }
   PinnedConnections& pinned() noexcept { return pinned_; }
-  // The stream has something to do: it is pumped in this turn or the next.
+  // The stream has something to do: it is pumped soon.
   void ready(H2ClientStream& stream) noexcept;
   // No stream may hold much while all of them together hold more than this.
   bool crowded() const noexcept;

@@ -36,7 +36,7 @@ class SampleServers::Connection final : public IoHandler, public Doomed, public 
         return;
       }
     }
-    io_.loop.run_soon(*this);
+    io_.loop.give_way(*this);
   }
 
   void close() {

@@ -140,7 +140,7 @@ TEST_CASE("loop: the run queue goes round once a turn, and a turn ends with its 
   CHECK(story == "jegjoegje");
 }
 
-TEST_CASE("loop: new events come before what is left of a run queue that takes long") {
+TEST_CASE("loop: new events, and what they wake, come before the rest of those who gave way") {
   Loop loop;
   Pair pair;
   std::string story;
@@ -161,13 +161,18 @@ TEST_CASE("loop: new events come before what is left of a run queue that takes l
   Job fresh([&] { story += 'f'; });
   reader.then = [&] {
     story += 'e';
+    CHECK(next.gives_way());
+    loop.run_soon(next);  // it goes on giving way
+    loop.give_way(last);
     loop.run_soon(fresh);
-    loop.run_soon(last);
+    CHECK_FALSE(fresh.gives_way());
   };
-  loop.run_soon(slow);
+  loop.give_way(slow);
   loop.run_soon(next);
+  loop.give_way(next);  // from now on
   loop.run();
-  CHECK(story == "senfl");  // who was left over keeps its place before those who come
+  CHECK(story == "sefnl");  // who was left over keeps its place before those who come
+  CHECK_FALSE(next.gives_way());
 }
 
 TEST_CASE("loop: a runnable that dies leaves the run queue") {
