@@ -50,7 +50,8 @@ Relay::State Relay::pump() {
   // They take turns at being first: one that can always spend the whole budget must not starve the other.
   Direction* order[] = {&up_, &down_};
   if (std::exchange(down_first_, !down_first_)) std::swap(order[0], order[1]);
-  size_t budget = 2 * up_.from->io().quantum();  // of both: moved as it is, a byte costs a third of one that is encrypted
+  size_t budget =
+      2 * up_.from->io().quantum();  // of both: moved as it is, a byte costs a third of one that is encrypted
   bool spent = false;
   bool up_idle = false;
   for (Direction* d : order) {
@@ -145,7 +146,7 @@ bool Relay::look() noexcept {
   bool found = false;
   for (Direction* d : {&up_, &down_}) {
     const uint64_t now = d->from->io().loop.now();
-    if (!d->patient || now == d->moved_ms) continue;
+    if (!d->patient || now <= d->moved_ms + 1) continue;  // not yet silent for a whole millisecond
     d->patient = false;
     d->pace_from = d->moved;
     d->pace_ms = now;
@@ -185,8 +186,8 @@ Relay::Step Relay::move_spliced(Direction& d, size_t& budget) {
   for (;;) {
     bool moved = false;
     if (!d.eof && d.from->watch().readable && d.pipe->held < d.pipe->capacity && budget > 0) {
-      ssize_t count =
-          splice(d.from->fd(), nullptr, d.pipe->write_end.get(), nullptr, d.pipe->capacity - d.pipe->held, kFlags);
+      ssize_t count = splice(d.from->fd(), nullptr, d.pipe->write_end.get(), nullptr,
+                             std::min(d.pipe->capacity - d.pipe->held, budget), kFlags);
       if (count > 0) {
         d.pipe->held += static_cast<size_t>(count);
         d.from->count_received(static_cast<uint64_t>(count));

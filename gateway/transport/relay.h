@@ -15,7 +15,7 @@ class Relay {
  public:
   enum class State : uint8_t {
     running,        // waits for an event
-    again,          // the budget is spent: call again in the next turn
+    again,          // the budget is spent: call again when others had their turn
     done,           // both directions ended cleanly and everything was sent
     client_failed,  // reset, cut or TLS error on that side: error() tells; the other side is owed a reset
     server_failed,

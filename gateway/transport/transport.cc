@@ -178,7 +178,7 @@ Transport::Read Transport::read(size_t most) {
     bytes_ = {};
     return Read::again;
   }
-  return ssl_ ? read_tls() : read_plain(most);
+  return ssl_ ? read_tls(most) : read_plain(most);
 }
 
 Transport::Read Transport::read_plain(size_t most) {
@@ -206,7 +206,8 @@ Transport::Read Transport::read_plain(size_t most) {
   return Read::failed;
 }
 
-Transport::Read Transport::read_tls() {
+Transport::Read Transport::read_tls(size_t most) {
+  most = std::min(most, IoContext::kPlainSize);
   // OpenSSL tells a fatal error once: asked again after the peer's fatal alert, it says that the peer ended in good
   // order.
   if (read_failed_) {
@@ -218,7 +219,6 @@ Transport::Read Transport::read_tls() {
   Read outcome = Read::data;
   tls_waits_ = false;
   clear_tls_errors();
-  const size_t most = io_->quantum();
   while (used < most) {
     size_t count = 0;
     int result = SSL_read_ex(ssl_.get(), io_->plain.get() + used, most - used, &count);

@@ -41,10 +41,10 @@ struct IoContext {
   std::unique_ptr<uint8_t[]> cipher;
 
  private:
-  static constexpr uint64_t kShort = 64 * 1024;
-  static constexpr uint64_t kExpected = 20;  // milliseconds, to the next one
-  static constexpr size_t kMuch = 1024;      // chunks: 16 MiB
-  uint64_t short_ms_ = 0;                    // when an answer was short last
+  static constexpr uint64_t kShort = 32 * 1024;  // HTTP/2 clients acknowledge at least so much at a time, commonly
+  static constexpr uint64_t kExpected = 20;      // milliseconds, to the next one
+  static constexpr size_t kMuch = 1024;          // chunks: 16 MiB
+  uint64_t short_ms_ = 0;                        // when an answer was short last
 };
 
 class UpstreamSessions;
@@ -91,7 +91,7 @@ class Transport final : public Doomed {
     eof,     // the peer ended cleanly: FIN, or close_notify
     failed,  // reset, cut (FIN without close_notify under TLS), or a TLS error: error() tells
   };
-  // most: bytes of one receive, without TLS; more than kReadSize is for those who have asked for the quantum.
+  // most: how many bytes; more than kReadSize is for those who have asked for the quantum.
   static constexpr size_t kReadSize = 64 * 1024;
   Read read(size_t most = kReadSize);
   Bytes bytes() const noexcept { return bytes_; }
@@ -151,7 +151,7 @@ class Transport final : public Doomed {
   Transport(IoContext& io, UniqueFd fd) noexcept;
   Status start_tls(SslPtr ssl);
   Read read_plain(size_t most);
-  Read read_tls();
+  Read read_tls(size_t most);
   ssize_t receive(uint8_t* into, size_t size);  // recv, latches kept
   void keep_unused_cipher();
   bool cut_short() const noexcept;

@@ -112,7 +112,7 @@ bool H1Flow::read_client() {
     process(as_bytes(input_));
     return true;
   }
-  switch (client_.transport->read()) {
+  switch (client_.transport->read(client_.worker->io.quantum())) {
     case Transport::Read::again: return false;
     case Transport::Read::data:
       if (input_.empty()) {

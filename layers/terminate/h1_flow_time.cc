@@ -17,7 +17,7 @@ void H1Flow::rearm() {
   };
   Wait wait = waiting();
   // A slow head does not buy itself time byte by byte; a body and a download do.
-  uint64_t progress = wait == kHead ? 0 : transport.received() + transport.sent();
+  uint64_t progress = wait == kHead ? 0 : transport.moved();
   if (wait == waiting_for_ && progress == client_progress_ && wait != kNothing) return;
   waiting_for_ = wait;
   client_progress_ = progress;

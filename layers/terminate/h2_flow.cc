@@ -157,7 +157,7 @@ bool H2Flow::read(bool& again) {
     return false;
   }
   if (!transport.can_read()) return false;
-  switch (transport.read()) {
+  switch (transport.read(client_.worker->io.quantum())) {
     case Transport::Read::again: return false;
     case Transport::Read::data: {
       Bytes bytes = transport.bytes();

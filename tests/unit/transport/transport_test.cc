@@ -327,6 +327,24 @@ TEST_CASE("tls transport: bytes arrive both ways, and a half-close is a close_no
   }
 }
 
+TEST_CASE("tls transport: one read takes no more than is asked for, and the rest raises no event") {
+  TlsTransports pair;
+  REQUIRE(pair.shake());
+  const std::string sent = pattern(40'000);
+  pair.client->write(as_bytes(sent));
+  REQUIRE(pair.client->flush());
+  std::string got;
+  pair.until([&] { return pair.server->can_read(); });
+  while (got.size() < sent.size() && pair.server->can_read()) {
+    if (pair.server->read(1000) == Read::data) {
+      CHECK(pair.server->bytes().size() <= 1000);
+      got += text(*pair.server);
+    }
+    if (!pair.server->can_read()) pair.wait(20);
+  }
+  CHECK(got == sent);
+}
+
 TEST_CASE("tls transport: an end without close_notify is a cut, after the bytes before it") {
   for (bool notify : {true, false}) {
     CAPTURE(notify);
