@@ -114,7 +114,7 @@ bool H2Flow::step(bool& again) {
     client_.end_lingering();
     return false;
   }
-  bool more = read(again);
+  bool more = read();
   if (ended_) return false;
   if (!more && ready_.empty() && streams_.empty() && (shut_ || eof_ || session_.goaway_received()) &&
       !session_.wants_write() && client_.transport->pending() == 0) {
@@ -125,14 +125,20 @@ bool H2Flow::step(bool& again) {
   return more || !ready_.empty() || (session_.wants_write() && !client_.transport->congested());
 }
 
+// Each stream once, or as many as bring so much that it should be sent first.
 void H2Flow::pump_streams(bool& again) {
   List<H2ClientStream, ReadyStreams> now;
   ready_.splice_to(now);
-  while (H2ClientStream* stream = now.pop_front()) {
+  const size_t most = session_.buffered() + IoContext::kQuantum;
+  while (session_.buffered() < most) {
+    H2ClientStream* stream = now.pop_front();
+    if (stream == nullptr) return;
     if (stream->pump()) continue;
     again = true;
     ready_.push_back(*stream);
   }
+  ready_.splice_to(now);  // behind those who wait longer
+  now.splice_to(ready_);
 }
 
 void H2Flow::write() {
@@ -150,7 +156,7 @@ void H2Flow::write() {
   }
 }
 
-bool H2Flow::read(bool& again) {
+bool H2Flow::read() {
   Transport& transport = *client_.transport;
   if (eof_ || transport.pending() >= kMostUnsent) {
     if (transport.broken()) gone(End::client_cut, "reset");
@@ -180,7 +186,6 @@ bool H2Flow::read(bool& again) {
       return false;
     }
   }
-  again = false;
   return false;
 }
 

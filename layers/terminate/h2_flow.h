@@ -60,7 +60,7 @@ class H2Flow final : public Flow, private http::H2Session::Owner, private Deadli
   bool step(bool& again);  // one round; true if another may move something
   void pump_streams(bool& again);
   void write();
-  bool read(bool& again);
+  bool read();
   void wake() noexcept;
   void gone(End end, std::string_view reason);
   // Each with its line in the log.
