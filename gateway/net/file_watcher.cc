@@ -1,6 +1,7 @@
 #include "net/file_watcher.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "net/loop.h"
@@ -53,37 +54,44 @@ void FileWatcher::find(const fs::path& folder, bool below, int depth, std::set<s
   }
 }
 
+void FileWatcher::find_parents(const std::vector<Root>& roots, Parents& out) {
+  for (const Root& root : roots) {
+    if (!root.below) continue;
+    fs::path folder = root.folder.has_filename() ? root.folder : root.folder.parent_path();
+    std::error_code failed;
+    for (int depth = 0; depth < kMostDepth; ++depth) {
+      const fs::path parent = fs::canonical(folder.parent_path(), failed);
+      if (failed) break;
+      // An event of the parent itself, which may be swapped as well, has its own name.
+      out[parent.string()].insert({folder.filename().string(), parent.filename().string()});
+      if (!fs::is_symlink(folder, failed)) break;
+      folder = parent / fs::read_symlink(folder, failed);
+    }
+  }
+}
+
+void FileWatcher::close(Handle* handle) {
+  handle->watcher = nullptr;
+  uv_close(reinterpret_cast<uv_handle_t*>(&handle->event),
+           [](uv_handle_t* closed) { delete static_cast<Handle*>(closed->data); });
+}
+
 bool FileWatcher::watch(const std::vector<Root>& roots) {
   std::set<std::string> wanted;
   for (const Root& root : roots) find(root.folder, root.below, 0, wanted);
   // A folder that is not there yet, or is swapped for another, is an event of its parent; what else is in that is not meant.
-  std::map<std::string, std::set<std::string, std::less<>>> parents;
-  for (const Root& root : roots) {
-    const fs::path folder = root.folder.has_filename() ? root.folder : root.folder.parent_path();
-    std::error_code failed;
-    const std::string parent = fs::canonical(folder.parent_path(), failed).string();
-    if (root.below && !failed && !wanted.contains(parent)) parents[parent].insert(folder.filename().string());
-  }
+  Parents parents;
+  find_parents(roots, parents);
+  for (const std::string& path : wanted) parents.erase(path);
   for (const auto& [path, names] : parents) wanted.insert(path);
   problem_.clear();
-  for (auto it = watched_.begin(); it != watched_.end();) {
-    if (wanted.erase(it->first) > 0) {
-      it->second->only = parents[it->first];
-      ++it;
-      continue;
-    }
-    it->second->watcher = nullptr;
-    uv_close(reinterpret_cast<uv_handle_t*>(&it->second->event),
-             [](uv_handle_t* handle) { delete static_cast<Handle*>(handle->data); });
-    it = watched_.erase(it);
-  }
-  // What was written into a folder before it was watched has told nobody.
-  const bool late = began_ && !wanted.empty();
-  began_ = true;
+  // A path may lead to another folder by now: each is watched anew, and only then no longer as before.
+  const std::map<std::string, Handle*> before = std::exchange(watched_, {});
+  bool late = false;
   for (const std::string& folder : wanted) {
     auto* handle = new Handle;
     handle->watcher = this;
-    handle->only = parents[folder];
+    if (const auto names = parents.find(folder); names != parents.end()) handle->only = names->second;
     uv_fs_event_init(loop_.uv(), &handle->event);
     handle->event.data = handle;
     const int failed = uv_fs_event_start(
@@ -96,13 +104,16 @@ bool FileWatcher::watch(const std::vector<Root>& roots) {
         folder.c_str(), 0);
     if (failed == 0) {
       watched_.emplace(folder, handle);
+      // What was written into a folder before it was watched has told nobody. One folder is one watch of the kernel's.
+      const auto known = before.find(folder);
+      late = late || known == before.end() || known->second->event.wd != handle->event.wd;
       continue;
     }
     problem_ = folder + ": " + uv_strerror(failed);
-    uv_close(reinterpret_cast<uv_handle_t*>(&handle->event),
-             [](uv_handle_t* closed) { delete static_cast<Handle*>(closed->data); });
+    close(handle);
   }
-  if (late) event(nullptr);
+  for (const auto& [folder, handle] : before) close(handle);
+  if (std::exchange(began_, true) && late) event(nullptr);
   return problem_.empty();
 }
 

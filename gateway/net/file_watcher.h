@@ -46,6 +46,10 @@ class FileWatcher final : private Deadline::Owner {
   void on_deadline(Deadline& which) override;
   void event(const char* name);
   void find(const std::filesystem::path& folder, bool below, int depth, std::set<std::string>& out);
+  // Folders by their paths, and the names in each that count.
+  using Parents = std::map<std::string, std::set<std::string, std::less<>>>;
+  static void find_parents(const std::vector<Root>& roots, Parents& out);
+  static void close(Handle* handle);
 
   Loop& loop_;
   std::function<void()> changed_;

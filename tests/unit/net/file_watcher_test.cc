@@ -136,6 +136,46 @@ TEST_CASE("watcher: beside a folder that is watched only the folder itself count
   CHECK(running.run(1, 20'000) == 4);
 }
 
+TEST_CASE("watcher: a folder that was swapped for another is watched from then on") {
+  Place place;
+  const fs::path own = place.root / "own";
+  fs::create_directories(own / "certs");
+  Running running({{own / "certs", true}, {place.root / "conf.d", true}});
+  const auto watch = [&] { return running.watcher().watch({{own / "certs", true}, {place.root / "conf.d", true}}); };
+  fs::remove_all(place.root / "conf.d");
+  fs::create_directories(place.root / "conf.d");
+  CHECK(running.run(1, 20'000) == 1);
+  CHECK(watch());
+  CHECK(running.run(1, 20'000) == 2);  // what was written there before it was watched
+  place.write("conf.d/a.yaml");
+  CHECK(running.run(1, 20'000) == 3);
+  CHECK(watch());
+  CHECK(running.run(1, 1'000) == 3);
+  fs::create_directories(place.root / "new/certs");
+  fs::rename(own, place.root / "old");
+  fs::rename(place.root / "new", own);
+  CHECK(running.run(1, 20'000) == 4);  // the parent of the other one
+  CHECK(watch());
+  CHECK(running.run(1, 20'000) == 5);
+  place.write("own/certs/a.pem");
+  CHECK(running.run(1, 20'000) == 6);
+}
+
+TEST_CASE("watcher: a folder that a symlink names is found when it comes back") {
+  Place place;
+  fs::create_directories(place.root / "by/certs-1");
+  fs::create_directory_symlink("by/certs-1", place.root / "certs");
+  const auto roots = Running::Roots{{place.root / "certs", true}};
+  Running running(roots);
+  fs::remove_all(place.root / "by/certs-1");
+  CHECK(running.run(1, 20'000) == 1);
+  CHECK(running.watcher().watch(roots));
+  place.write("by/somebody-elses.log");
+  CHECK(running.run(1, 1'000) == 1);
+  fs::create_directories(place.root / "by/certs-1");
+  CHECK(running.run(1, 20'000) == 2);
+}
+
 TEST_CASE("watcher: where a symlink leads is watched, and loops of them end") {
   Place place;
   fs::create_directories(place.root / "archive");
