@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <system_error>
+#include <utility>
 
 namespace sallyport {
 namespace {
@@ -55,6 +56,7 @@ void Poller::remove(int fd) noexcept { epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd
 // Each expiry is an event of its own (timerfd_create(2), edge-triggered): nobody reads the timer.
 bool Poller::wakes_by(uint64_t due, uint64_t now) noexcept {
   if (!timer_) return false;
+  if (std::exchange(timer_watch_.readable, false)) timer_due_ = 0;
   if (timer_due_ > now && timer_due_ <= due) return true;
   itimerspec at{};
   at.it_value.tv_sec = static_cast<time_t>(due / 1000);

@@ -60,7 +60,7 @@ class Poller {
   // The kernel sets up and takes back a timeout of epoll_wait() at every sleep. This timer stays set.
   UniqueFd timer_;
   Watch timer_watch_;
-  uint64_t timer_due_ = 0;  // ms; in the past: it is not set
+  uint64_t timer_due_ = 0;  // ms; not after now: it is not set
   std::array<epoll_event, 256> events_;
 };
 

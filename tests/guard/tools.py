@@ -44,8 +44,8 @@ KINDS = {name: kind for kind, names in {
     "accept": ("accept4", "accept"),
 }.items() for name in names}
 _CALL = re.compile(r"(\w+)\(")
-# The loop slept to its next deadline, and none of this is due to the request: a wait of one event, after which the timer is set
-# for the next one. Where there is no timer, a wait that ends without an event.
+# The loop slept to its next deadline, and none of this is due to the request: a wait of one event, right after which the timer is
+# set for the next one. Where there is no timer, a wait that ends without an event.
 _WAIT = re.compile(r"epoll_p?wait2?\(.*\) += 1$")
 _TIMEOUT = re.compile(r"epoll_p?wait2?\(.*\) += 0$")
 _SET_TIMER = "timerfd_settime("
@@ -55,18 +55,16 @@ class Calls:
     """lines: the calls in strace's words; kinds: how many there were of each kind."""
 
     def __init__(self, lines):
-        calls = [line for line in lines if _CALL.match(line)]
-        self.lines = [line for line, following in zip(calls, [*calls[1:], ""]) if not self._timer(line, following)]
+        self.lines = []
+        for line in filter(_CALL.match, lines):
+            if line.startswith(_SET_TIMER) and self.lines and _WAIT.match(self.lines[-1]):
+                self.lines.pop()
+            elif not _TIMEOUT.match(line) or self._polled(line):
+                self.lines.append(line)
         self.kinds = collections.Counter()
         for line in self.lines:
             name = _CALL.match(line)[1]
             self.kinds[KINDS.get(name, name)] += 1
-
-    @classmethod
-    def _timer(cls, line, following):
-        if line.startswith(_SET_TIMER) or (_WAIT.match(line) and following.startswith(_SET_TIMER)):
-            return True
-        return bool(_TIMEOUT.match(line)) and not cls._polled(line)
 
     @staticmethod
     def _polled(line):
