@@ -205,10 +205,15 @@ class Peer:
         return self
 
     def fill(self, stream, most=1 << 20):
-        """Sends until the gateway gives no more window back: what is behind takes nothing."""
-        while self.room(stream) > 0:
-            self.send_body(stream, b"a" * self.room(stream), end=False)
+        """Sends until the gateway gives no more window back: what is behind takes nothing. It answers a PING as soon as it has read
+        it, and gives the window back when the other side has taken the octets before it, a turn or two later."""
+        fences = 0
+        while fences < 3:
+            if self.room(stream) > 0:
+                self.send_body(stream, b"a" * self.room(stream), end=False)
+                fences = 0
             self.fence()
+            fences += 1
             assert self.sent_on(stream) <= most, f"{self.sent_on(stream)} octets of one stream are in the gateway"
         return self
 
