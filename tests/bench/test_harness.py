@@ -186,6 +186,19 @@ def test_loads_with_something_wrong_are_refused(said, requests, errors, size):
         SCENARIOS["edge-req"].judge(load.Load(requests, size, 1.0, errors))
 
 
+def test_a_measurement_without_a_figure_is_made_once_more(monkeypatch):
+    said = iter(["lost an answer", "", "", "gone", "gone", "late"])
+    made = []
+
+    def measure(self, scenario, program, number):
+        made.append(number)
+        return runner.Sample(number, scenario.name, program.label, figure=1, refused=next(said))
+    monkeypatch.setattr(runner.Bench, "measure", measure)
+    bench = runner.Bench.__new__(runner.Bench)
+    got = list(bench.rounds(scenarios.ALL[:1], programs("haproxy")[:1], 3))
+    assert [one.refused for one in got] == ["", "", "gone"] and made == [1, 1, 2, 3, 3]
+
+
 def test_figures():
     assert SCENARIOS["edge-req"].figure(0.5, load.Load(50000, 51200000, 1.0, 0)) == 10
     assert SCENARIOS["edge-bulk"].figure(0.5, load.Load(100, 2 * 10**9, 1.0, 0)) == 0.25

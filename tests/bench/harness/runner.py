@@ -136,5 +136,8 @@ class Bench:
             for scenario in scenarios:
                 at = number % len(all_programs)
                 for program in all_programs[at:] + all_programs[:at]:
-                    if scenario.name not in program.kind.LACKS:
-                        yield self.measure(scenario, program, number + 1)
+                    if scenario.name in program.kind.LACKS:
+                        continue
+                    sample = self.measure(scenario, program, number + 1)
+                    # h2load loses an answer now and then when its time is over, of every program's.
+                    yield self.measure(scenario, program, number + 1) if sample.refused else sample
