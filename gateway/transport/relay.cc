@@ -146,7 +146,7 @@ bool Relay::look() noexcept {
   bool found = false;
   for (Direction* d : {&up_, &down_}) {
     const uint64_t now = d->from->io().loop.now();
-    if (!d->patient || now <= d->moved_ms + 1) continue;  // not yet silent for a whole millisecond
+    if (!d->patient || now == d->moved_ms) continue;
     d->patient = false;
     d->pace_from = d->moved;
     d->pace_ms = now;
@@ -186,8 +186,9 @@ Relay::Step Relay::move_spliced(Direction& d, size_t& budget) {
   for (;;) {
     bool moved = false;
     if (!d.eof && d.from->watch().readable && d.pipe->held < d.pipe->capacity && budget > 0) {
-      ssize_t count = splice(d.from->fd(), nullptr, d.pipe->write_end.get(), nullptr,
-                             std::min(d.pipe->capacity - d.pipe->held, budget), kFlags);
+      // A pipe is filled whatever is left of the budget: small pieces cost more than they give to others.
+      ssize_t count =
+          splice(d.from->fd(), nullptr, d.pipe->write_end.get(), nullptr, d.pipe->capacity - d.pipe->held, kFlags);
       if (count > 0) {
         d.pipe->held += static_cast<size_t>(count);
         d.from->count_received(static_cast<uint64_t>(count));

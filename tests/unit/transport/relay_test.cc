@@ -221,35 +221,6 @@ TEST_CASE("relay: one direction's bulk leaves the other its share of each turn")
   CHECK(slurp(between.client_fd.get()).size() == much.size());
 }
 
-TEST_CASE("relay: a spliced direction moves no more than its budget in one turn") {
-  Between between(tcp_pair(), tcp_pair());
-  between.make_room_everywhere(4 << 20);
-  const std::string sent = pattern(16 << 20);
-  Stream stream{between.client_fd.get(), between.server_fd.get(), sent};
-  between.until([&] {
-    step(stream);
-    between.wait();
-    between.relay->pump();
-    return between.relay->from_client() > (4 << 20);
-  });
-  REQUIRE(between.relay->from_client() < sent.size());
-  between.io.note_answer(1);
-  REQUIRE(between.io.quantum() == IoContext::kShortQuantum);
-  uint64_t most = 0;
-  between.until([&] {
-    step(stream);
-    between.wait();
-    const uint64_t before = between.relay->from_client();
-    between.relay->pump();
-    most = std::max(most, between.relay->from_client() - before);
-    if (between.relay->look()) between.relay->pump();
-    return stream.ended;
-  });
-  CHECK((stream.got == sent));
-  CHECK(most > 0);
-  CHECK(most <= 2 * IoContext::kShortQuantum);
-}
-
 TEST_CASE("relay: who gets short answers has others take short turns; a transfer either way does not") {
   const auto quantum_after = [](const std::string& question, const std::string& answer) {
     Between between(unix_pair(), unix_pair());
