@@ -57,9 +57,10 @@ void FileWatcher::find(const fs::path& folder, bool below, int depth, std::set<s
 void FileWatcher::find_parents(const std::vector<Root>& roots, Parents& out) {
   for (const Root& root : roots) {
     if (!root.below) continue;
-    fs::path folder = root.folder.has_filename() ? root.folder : root.folder.parent_path();
+    fs::path folder = root.folder;
     std::error_code failed;
     for (int depth = 0; depth < kMostDepth; ++depth) {
+      if (!folder.has_filename()) folder = folder.parent_path();  // written with a slash at its end
       const fs::path parent = fs::canonical(folder.parent_path(), failed);
       if (failed) break;
       // An event of the parent itself, which may be swapped as well, has its own name.

@@ -35,8 +35,8 @@ class FileWatcher final : private Deadline::Owner {
     std::filesystem::path folder;
     bool below = true;
   };
-  // From now on these, and no others; folders that are new since the last time count as changed. False: some could not be
-  // watched (inotify(7): max_user_watches), which is told by problem().
+  // From now on these, and no others; folders that are new since the last time, or others under the same path, count as
+  // changed. False: some could not be watched (inotify(7): max_user_watches), which is told by problem().
   bool watch(const std::vector<Root>& roots);
   const std::string& problem() const noexcept { return problem_; }
   size_t folders() const noexcept { return watched_.size(); }

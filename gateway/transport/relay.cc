@@ -50,8 +50,8 @@ Relay::State Relay::pump() {
   // They take turns at being first: one that can always spend the whole budget must not starve the other.
   Direction* order[] = {&up_, &down_};
   if (std::exchange(down_first_, !down_first_)) std::swap(order[0], order[1]);
-  size_t budget =
-      2 * up_.from->io().quantum();  // of both: moved as it is, a byte costs a third of one that is encrypted
+  // Of both directions: moved as it is, a byte costs a third of one that is encrypted.
+  size_t budget = 2 * up_.from->io().quantum();
   bool spent = false;
   bool up_idle = false;
   for (Direction* d : order) {

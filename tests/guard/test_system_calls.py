@@ -144,5 +144,6 @@ def test_what_is_counted():
                    "epoll_pwait(10, [], 256, 0, NULL, 8) = 0", 'recvfrom(23, "GET /"..., 65536, 0, NULL, NULL) = 88',
                    "epoll_wait(10, [{events=EPOLLIN, data={u32=2, u64=2}}], 256, -1) = 1",
                    "timerfd_settime(11, TFD_TIMER_ABSTIME, {it_interval={tv_sec=0, tv_nsec=0}, it_value={tv_sec=7, tv_nsec=0}}, NULL) = 0",
-                   "shutdown(23, SHUT_WR)                   = 0", "timerfd_settime(11, TFD_TIMER_ABSTIME, {}, NULL) = 0", "--- SIGTERM {si_signo=SIGTERM} ---", "+++ exited with 0 +++"])
+                   "shutdown(23, SHUT_WR)                   = 0", "timerfd_settime(11, TFD_TIMER_ABSTIME, {}, NULL) = 0",
+                   "--- SIGTERM {si_signo=SIGTERM} ---", "+++ exited with 0 +++"])
     assert calls.kinds == {"wait": 3, "receive": 1, "shutdown": 1, "timerfd_settime": 1}

@@ -164,7 +164,7 @@ TEST_CASE("watcher: a folder that was swapped for another is watched from then o
 TEST_CASE("watcher: a folder that a symlink names is found when it comes back") {
   Place place;
   fs::create_directories(place.root / "by/certs-1");
-  fs::create_directory_symlink("by/certs-1", place.root / "certs");
+  fs::create_directory_symlink("by/certs-1/", place.root / "certs");
   const auto roots = Running::Roots{{place.root / "certs", true}};
   Running running(roots);
   fs::remove_all(place.root / "by/certs-1");
