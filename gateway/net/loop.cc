@@ -73,7 +73,6 @@ void Loop::purge() {
 }
 
 void Loop::run_yielded() {
-  if (yielded_.empty()) return;
   List<Runnable> batch;
   yielded_.splice_to(batch);
   const uint64_t end = precise_now() + kSlice;
@@ -85,38 +84,44 @@ void Loop::run_yielded() {
   }
 }
 
+void Loop::run_queued() {
+  List<Runnable> batch;
+  run_queue_.splice_to(batch);
+  if (now_ >= short_due_) short_queue_.splice_to(batch);
+  while (Runnable* runnable = batch.pop_front()) runnable->on_run();
+}
+
 void Loop::turn() {
   ++turns_;
+  // libuv's clock is read in uv_run and uv() only. Its timeout is 0 for what is not due to a clock, too: a handle to
+  // close.
   int timeout = uv_backend_timeout(&uv_);
+  const uint64_t uv_due = timeout < 0 ? UINT64_MAX : uv_now(&uv_) + static_cast<uint64_t>(timeout);
+  if (timeout > 0) timeout = uv_due > now_ ? static_cast<int>(uv_due - now_) : 0;
   int64_t deadline = wheel_.next(now_);
   if (deadline >= 0 && (timeout < 0 || deadline < timeout)) timeout = static_cast<int>(deadline);
   if (!short_queue_.empty() && (timeout < 0 || timeout > 1)) timeout = 1;
   if (!run_queue_.empty() || !yielded_.empty() || uv_touched_) timeout = 0;
 
   int events = poller_.wait(timeout, now_);
-  // Both clocks before any handler: what is armed after a long sleep must not count from before it.
+  // Before any handler: what is armed after a long sleep must not count from before it.
   turn_began_us_ = precise_now();
   now_ = turn_began_us_ / 1000;
-  uv_update_time(&uv_);
   poller_.dispatch(events);
 
-  // libuv has something to do when its backend was readable, when a timer is due (uv_backend_timeout() is 0 then), and
-  // when a handle was made: only uv_run adds that to libuv's own epoll set.
-  bool ready = std::exchange(uv_watch_.readable, false);
-  if (ready || uv_touched_ || uv_backend_timeout(&uv_) == 0) {
+  // libuv has something to do when its backend was readable, when its time has come, and when a handle was made: only
+  // uv_run adds that to libuv's own epoll set.
+  const bool ready = std::exchange(uv_watch_.readable, false);
+  if (ready || uv_touched_ || now_ >= uv_due) {
     uv_touched_ = false;
     uv_run(&uv_, UV_RUN_NOWAIT);
   }
 
   wheel_.advance(now_);
-
-  List<Runnable> batch;
-  run_queue_.splice_to(batch);
-  if (now_ >= short_due_) short_queue_.splice_to(batch);
-  while (Runnable* runnable = batch.pop_front()) runnable->on_run();
-  run_yielded();
-
+  if (!run_queue_.empty() || !short_queue_.empty()) run_queued();
+  if (!yielded_.empty()) run_yielded();
   if (turn_end_) turn_end_();
+  if (graveyard_.empty()) return;
   // Two vectors in turn, which keep their room: what dies may bury more.
   graveyard_.swap(dead_);
   dead_.clear();

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "base/deadline.h"
@@ -79,9 +80,10 @@ class Loop {
   void at_turn_end(std::function<void()> hook) { turn_end_ = std::move(hook); }
 
   Poller& poller() noexcept { return poller_; }
-  // For making a handle or a request: libuv looks at it at the end of this turn.
+  // For making a handle or a request: libuv looks at it at the end of this turn, and its clock is right. Timers are
+  // started behind a call of this, or in libuv's own callbacks.
   uv_loop_t* uv() noexcept {
-    uv_touched_ = true;
+    if (!std::exchange(uv_touched_, true)) uv_update_time(&uv_);
     return &uv_;
   }
   // Milliseconds of CLOCK_MONOTONIC as of the beginning of this turn.
@@ -98,6 +100,7 @@ class Loop {
 
  private:
   void turn();
+  void run_queued();
   void run_yielded();
   void deliver();
 
