@@ -94,14 +94,19 @@ Relay::Step Relay::move(Direction& d, size_t& budget) {
       Step step = move_spliced(d, budget);
       if (!d.no_splice || step != Step::idle) return step;
     }
+    const bool can_read = !d.eof && d.from->can_read();
     // A header that waits goes out together with the bytes read next, in one call.
-    bool more_to_come = !d.eof && !d.stalled && budget > 0 && !d.to->congested() && d.from->can_read();
+    const bool more_to_come = can_read && !d.stalled && budget > 0 && !d.to->congested();
     if (!more_to_come && !d.to->flush()) return Step::to_failed;
     if (d.eof) return Step::idle;
     if (d.stalled && !d.to->relaxed()) return Step::idle;
     d.stalled = d.to->congested();
     if (d.stalled) return Step::idle;
-    if (budget == 0) return d.from->can_read() ? Step::budget : Step::idle;
+    if (!can_read) {
+      d.streak = 0;
+      return Step::idle;
+    }
+    if (budget == 0) return Step::budget;
 
     switch (d.from->read()) {
       case Transport::Read::again: d.streak = 0; return d.to->flush() ? Step::idle : Step::to_failed;
@@ -119,11 +124,15 @@ Relay::Step Relay::move(Direction& d, size_t& budget) {
         if (&d == &up_) note_question();
         budget -= std::min(budget, bytes.size());
         // With nothing behind it, it goes straight from where it was read, and is not queued first.
-        if (d.from->can_read())
+        if (d.from->can_read()) {
           d.to->write(bytes);
-        else if (!d.to->send(bytes))
-          return Step::to_failed;
-        break;
+          break;
+        }
+        if (!d.to->send(bytes)) return Step::to_failed;
+        if (d.streak >= kBulk) break;
+        d.stalled = d.to->congested();
+        d.streak = 0;
+        return Step::idle;
       }
     }
   }

@@ -164,12 +164,11 @@ bool Transport::cut_short() const noexcept {
   return eof_ && std::string_view(tls_failure_reason(ssl_.get())) == "cut";
 }
 
-bool Transport::can_read() const noexcept {
-  if (watch_.readable || eof_ || read_failed_ || !stash_.empty()) return true;
+bool Transport::tls_can_read() const noexcept {
   // A close_notify that came behind data shows at the next read, and may be all that ever comes.
   // SSL_has_pending() is true for a part of a record too, which an event will complete.
-  return ssl_ && ((!tls_waits_ && SSL_has_pending(ssl_.get()) == 1) ||
-                  (SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN) != 0);
+  return (!tls_waits_ && SSL_has_pending(ssl_.get()) == 1) ||
+         (SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN) != 0;
 }
 
 Transport::Read Transport::read(size_t most) {
@@ -379,7 +378,7 @@ void Transport::fail_write(int sys, const char* what) {
   out_.clear();
 }
 
-bool Transport::flush() {
+bool Transport::flush_queue() {
   if (!write_failed_ && !out_.empty()) send_now({});
   if (!write_failed_ && out_.empty() && end_ == End::wanted) finish_end();
   return !write_failed_;

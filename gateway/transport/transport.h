@@ -101,7 +101,9 @@ class Transport final : public Doomed {
   // buffer.
   bool quiet() const noexcept;
   // True if read() may bring something without a new event.
-  bool can_read() const noexcept;
+  bool can_read() const noexcept {
+    return watch_.readable || eof_ || read_failed_ || !stash_.empty() || (ssl_ && tls_can_read());
+  }
 
   // --- Writing. Everything is taken; pending() tells how much of it has not been sent.
   void write(Bytes bytes) { write(bytes, {}); }
@@ -110,7 +112,7 @@ class Transport final : public Doomed {
   // As write() and flush(), without a copy where the socket takes it all.
   bool send(Bytes bytes);
   // Sends what is pending as far as the socket takes it. False: the connection is gone, error() tells.
-  bool flush();
+  bool flush() { return out_.empty() && end_ != End::wanted ? !write_failed_ : flush_queue(); }
   size_t pending() const noexcept { return out_.size(); }
   bool congested() const noexcept { return out_.size() >= kHighMark; }
   bool relaxed() const noexcept { return out_.size() <= kLowMark; }
@@ -153,10 +155,12 @@ class Transport final : public Doomed {
   Read read_plain(size_t most);
   Read read_tls(size_t most);
   ssize_t receive(uint8_t* into, size_t size);  // recv, latches kept
+  bool tls_can_read() const noexcept;
   void keep_unused_cipher();
   bool cut_short() const noexcept;
   void write_tls(Bytes bytes);
   void send_now(Bytes bytes);
+  bool flush_queue();
   bool send_vector(iovec* parts, size_t count, size_t total, size_t& sent);
   void fail_write(int sys, const char* what);
   void finish_end();
