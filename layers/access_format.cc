@@ -60,69 +60,68 @@ void write_fields(Writer& w, const AccessRecord& r) {
 }
 
 struct TextWriter {
-  std::string& out;
-  void text(const Key& key, std::string_view value) {
+  char* at;
+  void text(const Key& key, std::string_view value) noexcept {
     if (value.empty()) return;
-    out += key.text;
-    append_escaped(out, value);
-    if (key.quoted()) out += '"';
+    at = put_escaped(put(at, key.text), value);
+    if (key.quoted()) *at++ = '"';
   }
-  void number(const Key& key, uint64_t value) {
-    out += key.text;
-    append_number(out, value);
-  }
+  void number(const Key& key, uint64_t value) noexcept { at = put_number(put(at, key.text), value); }
 };
 
 struct JsonWriter {
-  std::string& out;
-  void text(const Key& key, std::string_view value) {
-    if (value.empty()) return;
-    out += key.json;
-    append_json(out, value);
+  char* at;
+  void text(const Key& key, std::string_view value) noexcept {
+    if (!value.empty()) at = put_json(put(at, key.json), value);
   }
-  void number(const Key& key, uint64_t value) {
-    out += key.json;
-    append_number(out, value);
-  }
+  void number(const Key& key, uint64_t value) noexcept { at = put_number(put(at, key.json), value); }
 };
 
 struct JournalWriter {
-  std::string& out;
-  void text(const Key& key, std::string_view value) {
+  char* at;
+  void text(const Key& key, std::string_view value) noexcept {
     if (value.empty()) return;
-    out += key.journal;
-    append_escaped(out, value);
-    out += '\n';
+    at = put_escaped(put(at, key.journal), value);
+    *at++ = '\n';
   }
-  void number(const Key& key, uint64_t value) {
-    out += key.journal;
-    append_number(out, value);
-    out += '\n';
+  void number(const Key& key, uint64_t value) noexcept {
+    at = put_number(put(at, key.journal), value);
+    *at++ = '\n';
   }
 };
 
+// What the names of all fields take, with what goes around the values, the numbers, the time and the client's address.
+constexpr size_t kFixedRoom = 2048;
+
+// In the format that takes most.
+size_t room_for(const AccessRecord& r) noexcept {
+  size_t size = 0;
+  for (std::string_view value : {r.listener, r.service, r.server, r.mode, r.sni, r.host, r.method, r.path, r.reason})
+    size += json_room(value.size());
+  return kFixedRoom + size;
+}
+
 }  // namespace
 
-void append_access_text(std::string& out, const AccessRecord& record, bool timed) {
-  if (timed) out.append(log::timestamp()) += ' ';
-  out += "access";
-  TextWriter writer{out};
+void append_access_text(TextBuffer& out, const AccessRecord& record, bool timed) {
+  TextWriter writer{out.room(room_for(record))};
+  if (timed) writer.at = put(put(writer.at, log::timestamp()), " ");
+  writer.at = put(writer.at, "access");
   write_fields(writer, record);
-  out += '\n';
+  out.commit(put(writer.at, "\n"));
 }
 
-void append_access_json(std::string& out, const AccessRecord& record) {
-  out += "{\"time\":\"";
-  out += log::timestamp();
-  out += "\",\"type\":\"access\"";
-  JsonWriter writer{out};
+void append_access_json(TextBuffer& out, const AccessRecord& record) {
+  JsonWriter writer{out.room(room_for(record))};
+  writer.at = put(put(put(writer.at, "{\"time\":\""), log::timestamp()), "\",\"type\":\"access\"");
   write_fields(writer, record);
-  out += "}\n";
+  out.commit(put(writer.at, "}\n"));
 }
 
-void append_access_fields(std::string& out, const AccessRecord& record) {
-  JournalWriter writer{out};
+void append_access_fields(TextBuffer& out, const AccessRecord& record) {
+  JournalWriter writer{out.room(room_for(record))};
   write_fields(writer, record);
+  out.commit(writer.at);
 }
 
 }  // namespace sallyport

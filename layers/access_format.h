@@ -2,16 +2,17 @@
 #pragma once
 #include <string>
 
+#include "base/text_buffer.h"
 #include "config/log_format.h"
 #include "layers/access_log.h"
 
 namespace sallyport {
 
 // timed: begins with the time.
-void append_access_text(std::string& out, const AccessRecord& record, bool timed = true);
-void append_access_json(std::string& out, const AccessRecord& record);
+void append_access_text(TextBuffer& out, const AccessRecord& record, bool timed = true);
+void append_access_json(TextBuffer& out, const AccessRecord& record);
 // As journald takes fields: SALLYPORT_CLIENT=192.0.2.7, a line each.
-void append_access_fields(std::string& out, const AccessRecord& record);
+void append_access_fields(TextBuffer& out, const AccessRecord& record);
 
 // A format of a user's own, or clf. What does not apply is "-", in JSON null.
 void append_access_pattern(std::string& out, const AccessRecord& record, const config::LogPattern& pattern);

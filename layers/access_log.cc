@@ -48,31 +48,36 @@ void AccessLog::append_line(const AccessRecord& record, bool timed) {
     case config::LogFormat::text: return append_access_text(lines_, record, timed);
     case config::LogFormat::json: return append_access_json(lines_, record);
     case config::LogFormat::haproxy:
-      return append_access_haproxy(lines_, record,
-                                   connections_ != nullptr ? connections_->load(std::memory_order_relaxed) : 0);
+      append_access_haproxy(line_, record, connections_ != nullptr ? connections_->load(std::memory_order_relaxed) : 0);
+      break;
     case config::LogFormat::clf:
-    case config::LogFormat::custom: return append_access_pattern(lines_, record, logs_.pattern);
+    case config::LogFormat::custom: append_access_pattern(line_, record, logs_.pattern); break;
   }
+  lines_.append(line_);
+  line_.clear();
 }
 
 void AccessLog::write(const AccessRecord& record) {
   if (!logs_.access) return;
   switch (shape_) {
     case log::Shape::plain: return append_line(record, true);
-    case log::Shape::stamped: lines_.append(log::timestamp()) += ' '; return append_line(record, false);
+    case log::Shape::stamped:
+      lines_.append(log::timestamp());
+      lines_.append(" ");
+      return append_line(record, false);
     case log::Shape::fields:
-      lines_ += "MESSAGE=";
+      lines_.append("MESSAGE=");
       append_line(record, false);
       append_access_fields(lines_, record);
-      lines_ += '\n';
+      lines_.append("\n");
   }
 }
 
 void AccessLog::hand_over() {
   if (lines_.empty()) return;
-  log::write_raw(lines_, shape_);
+  log::write_raw(lines_.view(), shape_);
   lines_.clear();
-  if (lines_.capacity() > 256 * 1024) lines_.shrink_to_fit();
+  if (lines_.capacity() > 256 * 1024) lines_.release();
 }
 
 }  // namespace sallyport

@@ -7,6 +7,7 @@
 
 #include "base/address.h"
 #include "base/log_sink.h"
+#include "base/text_buffer.h"
 #include "config/model.h"
 
 namespace sallyport {
@@ -75,7 +76,8 @@ class AccessLog {
   const std::atomic<uint32_t>* connections_;
   config::Logs logs_;
   log::Shape shape_ = log::Shape::plain;
-  std::string lines_;
+  TextBuffer lines_;
+  std::string line_;  // in one of the other formats
 };
 
 }  // namespace sallyport

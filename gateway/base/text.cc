@@ -2,11 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <charconv>
 #include <cstring>
 #include <vector>
-
-#include "base/format.h"
 
 namespace sallyport {
 
@@ -60,13 +59,46 @@ std::optional<uint64_t> parse_number(std::string_view text) noexcept {
 
 namespace {
 
-// What stands for itself in a log line and in JSON, as nearly everything does, is copied in whole stretches; returns what
-// is left of the text.
-inline std::string_view append_plain(std::string& out, std::string_view text, const ByteSet& plain = kPlainBytes) {
+// Whether any of eight bytes is not in kPlainBytes: the top bit of the first such, in order of memory, is set; those
+// behind it may be so by a borrow.
+uint64_t not_plain(uint64_t word) noexcept {
+  constexpr uint64_t kOnes = 0x0101010101010101, kTops = 0x8080808080808080;
+  const auto below = [](uint64_t bytes, uint64_t least) { return (bytes - least * kOnes) & ~bytes; };
+  const auto is = [&](unsigned char c) { return below(word ^ (c * kOnes), 1); };
+  return (below(word, 0x20) | is('"') | is('\\') | is(0x7f) | word) & kTops;
+}
+
+// Copies what stands for itself in a log line and in JSON, as nearly everything does; returns how much that was. There
+// is room for all of the text.
+size_t put_plain(char* at, std::string_view text) noexcept {
+  const char* from = text.data();
   size_t count = 0;
-  while (count < text.size() && plain[static_cast<unsigned char>(text[count])]) ++count;
-  out.append(text.substr(0, count));
-  return text.substr(count);
+  if constexpr (std::endian::native == std::endian::little) {
+    for (; text.size() - count >= 8; count += 8) {
+      uint64_t word;
+      std::memcpy(&word, from + count, 8);
+      std::memcpy(at + count, &word, 8);
+      if (const uint64_t found = not_plain(word); found != 0)
+        return count + static_cast<size_t>(std::countr_zero(found)) / 8;
+    }
+  }
+  for (; count < text.size() && kPlainBytes[static_cast<unsigned char>(from[count])]; ++count) at[count] = from[count];
+  return count;
+}
+
+char* put_hex(char* at, unsigned char byte) noexcept {
+  static constexpr char kHex[] = "0123456789abcdef";
+  *at++ = kHex[byte >> 4];
+  *at++ = kHex[byte & 15];
+  return at;
+}
+
+// Has write(char*) write into room for so many bytes at the end.
+template <class Write>
+void append_by(std::string& out, size_t room, Write&& write) {
+  const size_t had = out.size();
+  out.resize(had + room);
+  out.resize(static_cast<size_t>(write(out.data() + had) - out.data()));
 }
 
 }  // namespace
@@ -77,29 +109,57 @@ std::string joined(std::span<const std::string> words) {
   return out;
 }
 
+char* put_number(char* at, uint64_t value) noexcept {
+  if (value < 10) {
+    *at = static_cast<char>('0' + value);
+    return at + 1;
+  }
+  return std::to_chars(at, at + kNumberRoom, value).ptr;
+}
+
 void append_number(std::string& out, uint64_t value) {
-  char digits[20];
-  const char* end = std::to_chars(digits, digits + sizeof digits, value).ptr;
-  out.append(digits, static_cast<size_t>(end - digits));
+  char digits[kNumberRoom];
+  out.append(digits, static_cast<size_t>(put_number(digits, value) - digits));
+}
+
+char* put_escaped(char* at, std::string_view text, size_t most) noexcept {
+  const bool cut = text.size() > most;
+  text = text.substr(0, most);
+  for (;;) {
+    const size_t count = put_plain(at, text);
+    at += count;
+    if (count == text.size()) break;
+    const char c = text[count];
+    *at++ = '\\';
+    if (c == '"' || c == '\\') {
+      *at++ = c;
+    } else {
+      *at++ = 'x';
+      at = put_hex(at, static_cast<unsigned char>(c));
+    }
+    text.remove_prefix(count + 1);
+  }
+  return cut ? put(at, "…") : at;
 }
 
 void append_escaped(std::string& out, std::string_view text, size_t most) {
-  append_escaped(out, text, kPlainBytes, most);
+  append_by(out, escaped_room(std::min(text.size(), most)), [&](char* at) { return put_escaped(at, text, most); });
 }
 
 void append_escaped(std::string& out, std::string_view text, const ByteSet& plain, size_t most) {
-  bool cut = text.size() > most;
-  for (text = append_plain(out, text.substr(0, most), plain); !text.empty();
-       text = append_plain(out, text.substr(1), plain)) {
-    char c = text.front();
-    if (c == '"' || c == '\\') {
+  for (char c : text.substr(0, most)) {
+    if (plain[static_cast<unsigned char>(c)]) {
+      out += c;
+    } else if (c == '"' || c == '\\') {
       out += '\\';
       out += c;
     } else {
-      format_to(std::back_inserter(out), "\\x{:02x}", static_cast<unsigned char>(c));
+      char hex[2];
+      put_hex(hex, static_cast<unsigned char>(c));
+      out.append("\\x").append(hex, 2);
     }
   }
-  if (cut) out += "…";
+  if (text.size() > most) out += "…";
 }
 
 std::string escaped(std::string_view text, size_t most) {
@@ -132,28 +192,36 @@ size_t utf8_length(std::string_view text) noexcept {
   return 0;
 }
 
-
 }  // namespace
 
-void append_json(std::string& out, std::string_view text) {
-  out += '"';
-  while (!(text = append_plain(out, text)).empty()) {
-    auto byte = static_cast<unsigned char>(text.front());
+char* put_json(char* at, std::string_view text) noexcept {
+  *at++ = '"';
+  for (;;) {
+    const size_t count = put_plain(at, text);
+    at += count;
+    if (count == text.size()) break;
+    text.remove_prefix(count);
+    const auto byte = static_cast<unsigned char>(text.front());
     size_t length = utf8_length(text);
     if (length == 0) {
-      out += "\xef\xbf\xbd";
+      at = put(at, "\xef\xbf\xbd");
       length = 1;
     } else if (byte == '"' || byte == '\\') {
-      out += '\\';
-      out += text.front();
+      *at++ = '\\';
+      *at++ = text.front();
     } else if (byte < 0x20 || byte == 0x7f) {
-      format_to(std::back_inserter(out), "\\u{:04x}", byte);
+      at = put_hex(put(at, "\\u00"), byte);
     } else {
-      out += text.substr(0, length);
+      at = put(at, text.substr(0, length));
     }
     text.remove_prefix(length);
   }
-  out += '"';
+  *at++ = '"';
+  return at;
+}
+
+void append_json(std::string& out, std::string_view text) {
+  append_by(out, json_room(text.size()), [&](char* at) { return put_json(at, text); });
 }
 
 namespace {

@@ -2,6 +2,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <span>
 #include <string>
@@ -28,8 +29,9 @@ void append_number(std::string& out, uint64_t value);
 
 // What a client controls, made safe for one log line: control characters, quotes and backslashes become \xNN, \" and
 // \\; bytes that are not ASCII become \xNN. Cut at `most` bytes, with "…" then.
-std::string escaped(std::string_view text, size_t most = 512);
-void append_escaped(std::string& out, std::string_view text, size_t most = 512);
+inline constexpr size_t kMostEscaped = 512;
+std::string escaped(std::string_view text, size_t most = kMostEscaped);
+void append_escaped(std::string& out, std::string_view text, size_t most = kMostEscaped);
 // Which bytes stand for themselves.
 using ByteSet = std::array<bool, 256>;
 constexpr ByteSet make_plain_bytes() {
@@ -39,9 +41,21 @@ constexpr ByteSet make_plain_bytes() {
 }
 inline constexpr ByteSet kPlainBytes = make_plain_bytes();
 // The same where more than those is not plain.
-void append_escaped(std::string& out, std::string_view text, const ByteSet& plain, size_t most = 512);
+void append_escaped(std::string& out, std::string_view text, const ByteSet& plain, size_t most = kMostEscaped);
 // As a JSON string, quotes included; invalid UTF-8 becomes U+FFFD.
 void append_json(std::string& out, std::string_view text);
+
+// The same into room that the caller has seen to; they return where it ends.
+inline char* put(char* at, std::string_view text) noexcept {
+  if (!text.empty()) std::memcpy(at, text.data(), text.size());
+  return at + text.size();
+}
+inline constexpr size_t kNumberRoom = 20;
+char* put_number(char* at, uint64_t value) noexcept;
+constexpr size_t escaped_room(size_t size) noexcept { return 4 * size + 3; }
+char* put_escaped(char* at, std::string_view text, size_t most = kMostEscaped) noexcept;
+constexpr size_t json_room(size_t size) noexcept { return 6 * size + 2; }
+char* put_json(char* at, std::string_view text) noexcept;
 
 // The candidate nearest to the word (edit distance at most a third of its length, at least 1, swaps count one); empty
 // if none is near.
