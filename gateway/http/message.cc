@@ -52,6 +52,21 @@ bool is_control(char c) noexcept {
   return (u < 0x20 && u != '\t') || u == 0x7f;
 }
 
+uint64_t load_eight(const char* at) noexcept {
+  uint64_t word;
+  std::memcpy(&word, at, 8);
+  return word;
+}
+
+// Zero where none of eight bytes is a control character, HTAB included. A byte below 0x20 borrows into its top bit when
+// 0x20 is taken off, and 0x7f becomes 0 when 0x7f is flipped out; the lowest bit is exact, those above it may be
+// borrows.
+uint64_t controls(uint64_t word) noexcept {
+  constexpr uint64_t kOnes = 0x0101010101010101, kTops = 0x8080808080808080;
+  const uint64_t flipped = word ^ (0x7f * kOnes);
+  return (((word - 0x20 * kOnes) & ~word) | ((flipped - kOnes) & ~flipped)) & kTops;
+}
+
 struct Known {
   std::string_view name;
   HeaderId id;
@@ -100,34 +115,19 @@ void HeaderList::clear() noexcept {
   entries_.clear();
 }
 
-
 void HeaderList::add(std::string_view name, std::string_view value, bool never_indexed) {
-  // Either may be a view into this very list: grow first, then copy from the new place.
-  const char* old = text_.data();
   const size_t used = text_.size();
-  auto place = [&](std::string_view text) {
-    return text.data() >= old && text.data() < old + used ? static_cast<size_t>(text.data() - old) : std::string::npos;
-  };
-  const size_t name_place = place(name);
-  const size_t value_place = place(value);
   const size_t length = name.size() + value.size() + 4;
-  if (text_.capacity() < used + length) {
-    text_.reserve(std::max(2 * text_.capacity(), used + length));
-    if (name_place != std::string::npos) name = {text_.data() + name_place, name.size()};
-    if (value_place != std::string::npos) value = {text_.data() + value_place, value.size()};
+  TextBuffer old;  // either may be a view into this very list
+  if (text_.capacity() - used < length) {
+    text_.swap(old);
+    text_.room(std::max(2 * old.capacity(), used + length));
+    text_.append(old.view());
   }
-  const HeaderId id = header_id(name);
-  text_.resize(used + length);
-  char* at = text_.data() + used;
-  at = std::copy(name.begin(), name.end(), at);
-  *at++ = ':';
-  *at++ = ' ';
-  at = std::copy(value.begin(), value.end(), at);
-  *at++ = '\r';
-  *at = '\n';
+  text_.commit(put(put(put(put(text_.room(length), name), ": "), value), "\r\n"));
   entries_.push_back({static_cast<uint32_t>(used), static_cast<uint32_t>(name.size()),
-                      static_cast<uint32_t>(used + name.size() + 2), static_cast<uint32_t>(value.size()), id, false,
-                      never_indexed, true});
+                      static_cast<uint32_t>(used + name.size() + 2), static_cast<uint32_t>(value.size()),
+                      header_id(name), false, never_indexed, true});
 }
 
 uint32_t HeaderList::add_block(std::string_view block) {
@@ -228,35 +228,30 @@ bool is_token(std::string_view text) noexcept {
   return !text.empty();
 }
 
-// Eight bytes a step: a byte below 0x20 borrows into its top bit when 0x20 is taken off, and 0x7f becomes 0 when 0x7f is
-// flipped out.
 size_t find_control(std::string_view text, size_t at) noexcept {
-  constexpr uint64_t kOnes = 0x0101010101010101, kTops = 0x8080808080808080;
   while (text.size() - at >= 8) {
-    uint64_t word;
-    std::memcpy(&word, text.data() + at, 8);
-    const uint64_t flipped = word ^ (0x7f * kOnes);
-    const uint64_t hits = (((word - 0x20 * kOnes) & ~word) | ((flipped - kOnes) & ~flipped)) & kTops;
-    if (hits == 0) {
+    const uint64_t found = controls(load_eight(text.data() + at));
+    if (found == 0) {
       at += 8;
       continue;
     }
-    // In memory order the first hit is exact; later ones may be borrows.
-    const int bits = std::endian::native == std::endian::little ? std::countr_zero(hits) : std::countl_zero(hits);
-    const size_t found = at + static_cast<size_t>(bits) / 8;
-    if constexpr (std::endian::native == std::endian::little) {
-      if (text[found] != '\t') return found;
-      at = found + 1;
-    } else {
-      for (size_t end = at + 8; at < end; ++at)
-        if (is_control(text[at])) return at;
-    }
+    if constexpr (std::endian::native == std::endian::little) at += static_cast<size_t>(std::countr_zero(found)) / 8;
+    for (const size_t end = std::min(at + 8, text.size()); at < end; ++at)
+      if (is_control(text[at])) return at;
   }
   while (at < text.size() && !is_control(text[at])) ++at;
   return at;
 }
 
-bool is_field_value(std::string_view text) noexcept { return find_control(text, 0) == text.size(); }
+bool is_field_value(std::string_view text) noexcept {
+  // Most have neither controls nor tabs.
+  if (const size_t size = text.size(); size >= 8) {
+    uint64_t found = controls(load_eight(text.data() + size - 8));
+    for (size_t at = 0; at + 8 < size; at += 8) found |= controls(load_eight(text.data() + at));
+    if (found == 0) return true;
+  }
+  return find_control(text, 0) == text.size();
+}
 
 bool is_trailer_field(std::string_view name, HeaderId id) noexcept {
   switch (id) {

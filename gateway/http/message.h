@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/text_buffer.h"
 
 namespace sallyport::http {
 
@@ -96,7 +97,7 @@ class HeaderList {
     for (const Entry& entry : entries_) {
       if (entry.removed || !keep(Header{name_of(entry), value_of(entry)}, entry.id)) continue;
       if (!entry.as_line || entry.name_at != to) {
-        out.append(text_, from, to - from);
+        out.append(text_.data() + from, to - from);
         from = to = entry.name_at;
       }
       if (entry.as_line) {
@@ -105,7 +106,7 @@ class HeaderList {
         out.append(name_of(entry)).append(": ", 2).append(value_of(entry)).append("\r\n", 2);
       }
     }
-    out.append(text_, from, to - from);
+    out.append(text_.data() + from, to - from);
   }
   size_t capacity_bytes() const noexcept { return text_.capacity() + entries_.capacity() * sizeof(Entry); }
 
@@ -119,7 +120,7 @@ class HeaderList {
   };
   std::string_view name_of(const Entry& e) const noexcept { return {text_.data() + e.name_at, e.name_length}; }
   std::string_view value_of(const Entry& e) const noexcept { return {text_.data() + e.value_at, e.value_length}; }
-  std::string text_;
+  TextBuffer text_;
   std::vector<Entry> entries_;
 };
 
