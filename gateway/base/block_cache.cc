@@ -75,17 +75,18 @@ void push(Free*& list, void* memory) noexcept {
 
 void* take_block(size_t size) noexcept {
   if (size == 0) return nullptr;
+  Cache& mine = cache;  // once: each mention of it looks whether it has been made
   if (is_buffer(size)) {
-    if (cache.buffers == nullptr) return std::malloc(kBuffer);
-    --cache.buffer_count;
-    return pop(cache.buffers);
+    if (mine.buffers == nullptr) return std::malloc(kBuffer);
+    --mine.buffer_count;
+    return pop(mine.buffers);
   }
   const size_t which = class_of(size);
   if (which >= kClasses) return std::malloc(size);
   const size_t rounded = which * kGrain + kOverhead;
-  if (cache.small[which] == nullptr) return std::malloc(rounded);
-  cache.bytes -= rounded;
-  return pop(cache.small[which]);
+  if (mine.small[which] == nullptr) return std::malloc(rounded);
+  mine.bytes -= rounded;
+  return pop(mine.small[which]);
 }
 
 void* take_zeroed_block(size_t count, size_t size) noexcept {
@@ -98,16 +99,16 @@ void* take_zeroed_block(size_t count, size_t size) noexcept {
 
 void give_block(void* memory) noexcept {
   if (memory == nullptr) return;
+  if (closed) return std::free(memory);
   const size_t size = malloc_usable_size(memory);
-  if (closed) {
-    std::free(memory);
-  } else if (size >= kBuffer && size < kBuffer + 2 * kGrain && cache.buffer_count < kMostBuffers) {
-    ++cache.buffer_count;
-    push(cache.buffers, memory);
+  Cache& mine = cache;
+  if (size >= kBuffer && size < kBuffer + 2 * kGrain && mine.buffer_count < kMostBuffers) {
+    ++mine.buffer_count;
+    push(mine.buffers, memory);
   } else if (const size_t which = (size - kOverhead) / kGrain;
-             which < kClasses && cache.bytes + which * kGrain + kOverhead <= kMostBytes) {
-    cache.bytes += which * kGrain + kOverhead;
-    push(cache.small[which], memory);
+             which < kClasses && mine.bytes + which * kGrain + kOverhead <= kMostBytes) {
+    mine.bytes += which * kGrain + kOverhead;
+    push(mine.small[which], memory);
   } else {
     std::free(memory);
   }

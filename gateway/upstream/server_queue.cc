@@ -36,9 +36,8 @@ bool ServerSlot::take(const std::shared_ptr<Endpoint>& endpoint, ServerSlot& slo
   return true;
 }
 
-void ServerSlot::release() noexcept {
+void ServerSlot::give_back() noexcept {
   const std::shared_ptr<Endpoint> endpoint = std::move(endpoint_);
-  if (!endpoint) return;
   endpoint->slots_taken.fetch_sub(1);
   // Who joins counts itself before it looks for a free slot, so one of the two sees the other.
   if (endpoint->queue && endpoint->queue->waiting() != 0) endpoint->queue->serve(endpoint);

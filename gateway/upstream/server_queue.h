@@ -35,7 +35,9 @@ class ServerSlot {
   explicit operator bool() const noexcept { return endpoint_ != nullptr; }
   const Endpoint* endpoint() const noexcept { return endpoint_.get(); }
   // To who waits, if anybody does.
-  void release() noexcept;
+  void release() noexcept {
+    if (endpoint_) give_back();
+  }
 
   // False: there is none now, or others wait for it. A server without a limit has an empty slot for everybody.
   static bool take(const std::shared_ptr<Endpoint>& endpoint, ServerSlot& slot);
@@ -43,6 +45,7 @@ class ServerSlot {
  private:
   friend class ServerQueue;
   explicit ServerSlot(std::shared_ptr<Endpoint> endpoint) noexcept : endpoint_(std::move(endpoint)) {}
+  void give_back() noexcept;
   std::shared_ptr<Endpoint> endpoint_;
 };
 

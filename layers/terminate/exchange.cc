@@ -110,7 +110,7 @@ void Exchange::on_connected(Result<ServerConnection> connection) {
   side_->on_exchange();
 }
 
-void Exchange::start_request(ServerConnection connection) {
+void Exchange::start_request(ServerConnection&& connection) {
   connect_ms_ = connection.connect_ms;
   connection.load.endpoint()->write_label(server_label_);
   endpoint_ = connection.endpoint;

@@ -124,7 +124,7 @@ class Exchange final : private Connector::Owner,
 
   bool speaks_for_one_client() const noexcept;
   void connect(bool only_fresh);
-  void start_request(ServerConnection connection);
+  void start_request(ServerConnection&& connection);
   void send_held();
   bool repeatable() const noexcept;
   void keep_for_replay(Bytes piece);

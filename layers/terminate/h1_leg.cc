@@ -14,7 +14,7 @@ constexpr int kMostInterims = 64;  // 1xx answers to one request
 
 }  // namespace
 
-void H1Leg::attach(ServerConnection connection, http::ResponseHead& response, http::HeaderList& trailers) {
+void H1Leg::attach(ServerConnection&& connection, http::ResponseHead& response, http::HeaderList& trailers) {
   connection_ = std::move(connection);
   connection_.transport->set_handler(this);
   response_ = &response;

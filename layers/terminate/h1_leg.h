@@ -14,7 +14,7 @@ class H1Leg final : public Leg, public IoHandler {
  public:
   explicit H1Leg(Owner& owner) noexcept : owner_(owner) {}
 
-  void attach(ServerConnection connection, http::ResponseHead& response, http::HeaderList& trailers);
+  void attach(ServerConnection&& connection, http::ResponseHead& response, http::HeaderList& trailers);
   bool attached() const noexcept { return connection_.transport != nullptr; }
   void send_head(const http::RequestHead& request, bool upgrade, std::string& scratch) override;
   void send_body(Bytes piece, std::string& scratch) override;

@@ -9,7 +9,7 @@ constexpr int kMostInterims = 64;  // 1xx answers to one request
 
 }  // namespace
 
-void H2Leg::attach(ServerConnection connection, http::ResponseHead& head, http::HeaderList& trailer_fields,
+void H2Leg::attach(ServerConnection&& connection, http::ResponseHead& head, http::HeaderList& trailer_fields,
                    uint64_t now_ms) {
   server_ = std::move(connection);
   connection_ = server_.h2;

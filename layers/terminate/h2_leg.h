@@ -16,7 +16,7 @@ class H2Leg final : public Leg, private H2Connection::Stream {
   H2Leg(Owner& owner, ChunkPool& chunks) noexcept : H2Connection::Stream(chunks), owner_(owner), in_(chunks) {}
   ~H2Leg() { abandon(); }
 
-  void attach(ServerConnection connection, http::ResponseHead& response, http::HeaderList& trailers, uint64_t now_ms);
+  void attach(ServerConnection&& connection, http::ResponseHead& response, http::HeaderList& trailers, uint64_t now_ms);
   bool attached() const noexcept { return attached_; }
   void send_head(const http::RequestHead& head, bool upgrade, std::string& scratch) override;
   void send_body(Bytes piece, std::string& scratch) override;
