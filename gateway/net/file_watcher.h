@@ -11,12 +11,15 @@
 #include <vector>
 
 #include "base/deadline.h"
+#include "base/unique_fd.h"
+#include "net/poller.h"
 
 namespace sallyport {
 
 class Loop;
 
-class FileWatcher final : private Deadline::Owner {
+// By inotify(7). Not to be destroyed while its loop runs.
+class FileWatcher final : private Deadline::Owner, private IoHandler {
  public:
   static constexpr std::chrono::milliseconds kSettle{500};
   // Files that keep changing are looked at all the same after this.
@@ -42,18 +45,22 @@ class FileWatcher final : private Deadline::Owner {
   size_t folders() const noexcept { return watched_.size(); }
 
  private:
-  struct Handle;
+  void on_io() override;
   void on_deadline(Deadline& which) override;
-  void event(const char* name);
+  void on_event(int number, uint32_t what, std::string_view name);
+  void note_change();
   void find(const std::filesystem::path& folder, bool below, int depth, std::set<std::string>& out);
   // Folders by their paths, and the names in each that count.
   using Parents = std::map<std::string, std::set<std::string, std::less<>>>;
   static void find_parents(const std::vector<Root>& roots, Parents& out);
-  static void close(Handle* handle);
 
   Loop& loop_;
   std::function<void()> changed_;
-  std::map<std::string, Handle*> watched_;
+  UniqueFd inotify_;
+  Watch watch_;
+  std::map<std::string, int> watched_;  // folders, and the numbers of their watches
+  // Watches by their numbers, and the names in each that count; none: all.
+  std::map<int, std::set<std::string, std::less<>>> counting_;
   Deadline settle_{*this};
   bool began_ = false;
   uint64_t since_ms_ = 0;  // of the first change that was not told yet; 0: none

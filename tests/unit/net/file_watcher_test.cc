@@ -1,9 +1,12 @@
 // Which changes are told, when, and of which folders. Real inotify, in a temporary folder.
 #include "net/file_watcher.h"
 
+#include <sys/inotify.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <string>
 
 #include "catch.h"
 #include "net/loop.h"
@@ -55,6 +58,18 @@ class Running final : private Deadline::Owner {
   FileWatcher watcher_;
   Deadline end_{*this};
 };
+
+// How many of this process's inotify watches hear of each write into a file (proc(5), /proc/PID/fdinfo).
+int watches_for_writes() {
+  int found = 0;
+  for (const auto& entry : fs::directory_iterator("/proc/self/fdinfo")) {
+    std::ifstream file(entry.path());
+    for (std::string line; std::getline(file, line);)
+      if (const size_t mask = line.find(" mask:"); line.starts_with("inotify ") && mask != std::string::npos)
+        found += (std::stoul(line.substr(mask + 6), nullptr, 16) & IN_MODIFY) != 0;
+  }
+  return found;
+}
 
 }  // namespace
 
@@ -122,6 +137,7 @@ TEST_CASE("watcher: beside a folder that is watched only the folder itself count
   fs::create_directories(certs);
   Running running({{place.root / "certs/", true}});
   CHECK(running.watcher().folders() == 2);
+  CHECK(watches_for_writes() == 1);  // a log in the parent wakes nobody
   place.write("somebody-elses.log");
   fs::create_directories(place.root / "other");
   CHECK(running.run(1, 1'500) == 0);
@@ -131,6 +147,7 @@ TEST_CASE("watcher: beside a folder that is watched only the folder itself count
   fs::create_directories(certs);
   CHECK(running.run(1, 20'000) == 2);
   REQUIRE(running.watcher().watch({{certs, true}, {place.root, false}}));  // now all of the parent
+  CHECK(watches_for_writes() == 2);
   CHECK(running.run(1, 20'000) == 3);  // the folder that came anew counts as changed
   place.write("gateway.yaml");
   CHECK(running.run(1, 20'000) == 4);
