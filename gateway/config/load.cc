@@ -16,7 +16,6 @@ namespace sallyport::config {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr const char* kGatewayFile = "gateway.yaml";
 
 class Loader {
  public:

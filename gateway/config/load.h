@@ -8,6 +8,8 @@
 
 namespace sallyport::config {
 
+inline constexpr const char* kGatewayFile = "gateway.yaml";
+
 // directory: the folder of gateway.yaml (which may be absent: defaults apply).
 // previous: what is serving now (nullptr at a start). A service of it that claims a route keeps it against a newcomer;
 // one with a fault now is in Config::kept as it was, its routes and listeners with it. With a fault in gateway.yaml,

@@ -1,6 +1,7 @@
 #include "net/file_watcher.h"
 
 #include <sys/inotify.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <cstring>
@@ -16,12 +17,27 @@ namespace fs = std::filesystem;
 constexpr int kMostDepth = 16;
 constexpr size_t kMostFolders = 10'000;
 
-// Of a folder where only names count: what is written into its files wakes nobody. A log may stand there.
 constexpr uint32_t kGone = IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT;
+constexpr uint32_t kWrites =
+    IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB;  // each of them: a file is waited for that is being written
+// Of a folder where only names count: what is written into other files wakes nobody. A log may stand there.
 constexpr uint32_t kNames =
-    IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF;
-// Where all counts. Each write does, so that a file which is being written is waited for.
-constexpr uint32_t kAll = kNames | IN_MODIFY | IN_CLOSE_WRITE;
+    IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
+constexpr uint32_t kAll = kNames | kWrites;
+
+// As files have it, which is behind by a part of a tick.
+timespec file_clock() noexcept {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  return now;
+}
+
+bool changed_since(const std::string& path, const timespec& then) noexcept {
+  struct stat found {};
+  if (stat(path.c_str(), &found) != 0) return true;
+  const timespec& at = found.st_ctim;
+  return at.tv_sec != then.tv_sec ? at.tv_sec > then.tv_sec : at.tv_nsec >= then.tv_nsec;
+}
 
 }  // namespace
 
@@ -40,80 +56,84 @@ FileWatcher::FileWatcher(Loop& loop, std::function<void()> changed)
 
 FileWatcher::~FileWatcher() = default;
 
-void FileWatcher::find(const fs::path& folder, bool below, int depth, std::set<std::string>& out) {
+void FileWatcher::find(const fs::path& folder, int depth, Wanted& out) {
   std::error_code failed;
   const fs::path real = fs::canonical(folder, failed);
-  if (failed || !fs::is_directory(real, failed) || out.size() >= kMostFolders) return;
-  if (!out.insert(real.string()).second || !below || depth > kMostDepth) return;
+  if (failed || !fs::is_directory(real, failed) || out.folders.size() >= kMostFolders) return;
+  if (!out.folders.insert(real.string()).second || depth > kMostDepth) return;
   for (fs::directory_iterator entry(real, failed), end; !failed && entry != end; entry.increment(failed)) {
     std::error_code unknown;
-    const std::string name = entry->path().filename().string();
-    if (entry->is_symlink(unknown)) {
-      const fs::path target = fs::canonical(entry->path(), unknown);
-      if (unknown) continue;
-      if (fs::is_directory(target, unknown)) {
-        find(target, true, depth + 1, out);
-      } else {
-        out.insert(target.parent_path().string());
-      }
-    } else if (entry->is_directory(unknown) && !name.starts_with(".")) {
-      find(entry->path(), true, depth + 1, out);
+    const bool symlink = entry->is_symlink(unknown);
+    if (entry->is_directory(unknown)) {
+      if (symlink || !entry->path().filename().string().starts_with(".")) find(entry->path(), depth + 1, out);
+    } else if (symlink) {
+      find_file(entry->path(), out);
     }
   }
 }
 
-void FileWatcher::find_parents(const std::vector<Root>& roots, Parents& out) {
-  for (const Root& root : roots) {
-    if (!root.below) continue;
-    fs::path folder = root.folder;
-    std::error_code failed;
-    for (int depth = 0; depth < kMostDepth; ++depth) {
-      if (!folder.has_filename()) folder = folder.parent_path();  // written with a slash at its end
-      const fs::path parent = fs::canonical(folder.parent_path(), failed);
-      if (failed) break;
-      out[parent.string()].insert(folder.filename().string());
-      if (!fs::is_symlink(folder, failed)) break;
-      folder = parent / fs::read_symlink(folder, failed);
-    }
-  }
+// Its coming and going are events of its folder; and where it, or that, is a symlink, so are those of what that leads
+// to.
+void FileWatcher::find_name(fs::path path, int depth, Wanted& out) {
+  if (!path.has_filename()) path = path.parent_path();  // written with a slash at its end
+  std::error_code failed;
+  const fs::path folder = path.parent_path();
+  const fs::path real = fs::canonical(folder, failed);
+  if (failed || depth > kMostDepth) return;
+  out.names[real.string()].insert(path.filename().string());
+  if (fs::is_symlink(path, failed)) find_name(real / fs::read_symlink(path, failed), depth + 1, out);
+  if (fs::is_symlink(folder, failed)) find_name(folder, depth + 1, out);
 }
 
-bool FileWatcher::watch(const std::vector<Root>& roots) {
+void FileWatcher::find_file(const fs::path& file, Wanted& out) {
+  find_name(file, 0, out);
+  std::error_code failed;
+  if (const fs::path real = fs::canonical(file, failed); !failed) out.files.insert(real.string());
+}
+
+bool FileWatcher::add(const std::string& path, uint32_t what, const Names& names,
+                      const std::map<std::string, int>& before) {
+  int number = inotify_add_watch(inotify_.get(), path.c_str(), what);
+  if (number < 0) {
+    problem_ = path + ": " + std::strerror(errno);
+    return true;
+  }
+  watched_.emplace(path, number);
+  if (const auto [place, first] = counting_.emplace(number, names); !first) {
+    // Two paths lead to it.
+    inotify_add_watch(inotify_.get(), path.c_str(), what | IN_MASK_ADD);
+    if (names.empty() || place->second.empty())
+      place->second.clear();
+    else
+      place->second.insert(names.begin(), names.end());
+  }
+  // A path may lead to another folder by now, which has a watch of another number.
+  const auto known = before.find(path);
+  return known != before.end() && known->second == number;
+}
+
+bool FileWatcher::watch(const Paths& folders, const Paths& files) {
   problem_.clear();
   if (!inotify_) {
     problem_ = "inotify";
     return false;
   }
-  std::set<std::string> wanted;
-  for (const Root& root : roots) find(root.folder, root.below, 0, wanted);
-  // A folder that is not there yet, or is swapped for another, is an event of its parent; what else is in that is not meant.
-  Parents parents;
-  find_parents(roots, parents);
-  for (const std::string& path : wanted) parents.erase(path);
-  for (const auto& [path, names] : parents) wanted.insert(path);
-  // A path may lead to another folder by now, which has a watch of another number. Two paths may lead to one folder.
+  Wanted wanted;
+  for (const fs::path& folder : folders) {
+    find(folder, 0, wanted);
+    find_name(folder, 0, wanted);  // for one that is not there yet, or is swapped for another
+  }
+  for (const fs::path& file : files) find_file(file, wanted);
   const auto before = std::exchange(watched_, {});
   const auto counting_before = std::exchange(counting_, {});
+  // What was written into a folder before it was watched has told nobody.
   bool late = false;
-  for (const std::string& folder : wanted) {
-    const auto names = parents.find(folder);
-    const bool all = names == parents.end();
-    const int number = inotify_add_watch(inotify_.get(), folder.c_str(), (all ? kAll : kNames) | IN_ONLYDIR);
-    if (number < 0) {
-      problem_ = folder + ": " + std::strerror(errno);
-      continue;
-    }
-    watched_.emplace(folder, number);
-    if (const auto [place, first] =
-            counting_.emplace(number, all ? std::set<std::string, std::less<>>() : names->second);
-        !first) {
-      inotify_add_watch(inotify_.get(), folder.c_str(), kAll | IN_ONLYDIR);
-      place->second.clear();
-    }
-    // What was written into a folder before it was watched has told nobody.
-    const auto known = before.find(folder);
-    late = late || known == before.end() || known->second != number;
-  }
+  for (const std::string& folder : wanted.folders) late |= !add(folder, kAll, {}, before);
+  for (const auto& [folder, names] : wanted.names)
+    if (!wanted.folders.contains(folder)) late |= !add(folder, kNames, names, before);
+  for (const std::string& file : wanted.files)
+    if (!wanted.folders.contains(fs::path(file).parent_path().string()))
+      late |= !add(file, kWrites, {}, before) && changed_since(file, told_);
   for (const auto& [number, names] : counting_before)
     if (!counting_.contains(number)) inotify_rm_watch(inotify_.get(), number);
   if (std::exchange(began_, true) && late) note_change();
@@ -167,6 +187,7 @@ void FileWatcher::on_deadline(Deadline&) {
     return;
   }
   since_ms_ = 0;
+  told_ = file_clock();
   changed_();
 }
 

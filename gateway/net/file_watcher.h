@@ -1,6 +1,7 @@
 // Tells when something in a set of folders has changed, once it has come to rest. On one loop's thread.
 #pragma once
 #include <chrono>
+#include <ctime>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -31,40 +32,44 @@ class FileWatcher final : private Deadline::Owner, private IoHandler {
   FileWatcher(const FileWatcher&) = delete;
   FileWatcher& operator=(const FileWatcher&) = delete;
 
-  // A folder, with those below it or without. Folders that symlinks lead to count as below, and the folder a symlink's
-  // target stands in is watched too (certbot's live/, a Kubernetes secret). One with those below it that does not exist
-  // is found when it comes; nothing else in its parent counts.
-  struct Root {
-    std::filesystem::path folder;
-    bool below = true;
-  };
-  // From now on these, and no others; folders that are new since the last time, or others under the same path, count as
-  // changed. False: some could not be watched (inotify(7): max_user_watches), which is told by problem().
-  bool watch(const std::vector<Root>& roots);
+  // From now on these, and no others. folders: with those below them, and those that symlinks lead to; one that does
+  // not exist is found when it comes. files: they alone, whatever else is in their folders. Where a symlink leads is
+  // watched too (certbot's live/, a Kubernetes secret). Folders that are new since the last time, or others under the
+  // same path, count as changed. False: some could not be watched (inotify(7): max_user_watches), which is told by
+  // problem().
+  using Paths = std::vector<std::filesystem::path>;
+  bool watch(const Paths& folders, const Paths& files);
   const std::string& problem() const noexcept { return problem_; }
-  size_t folders() const noexcept { return watched_.size(); }
+  size_t watches() const noexcept { return watched_.size(); }
 
  private:
   void on_io() override;
   void on_deadline(Deadline& which) override;
   void on_event(int number, uint32_t what, std::string_view name);
   void note_change();
-  void find(const std::filesystem::path& folder, bool below, int depth, std::set<std::string>& out);
-  // Folders by their paths, and the names in each that count.
-  using Parents = std::map<std::string, std::set<std::string, std::less<>>>;
-  static void find_parents(const std::vector<Root>& roots, Parents& out);
+  using Names = std::set<std::string, std::less<>>;
+  struct Wanted {
+    std::set<std::string> folders;       // all in them
+    std::set<std::string> files;         // what is written into them
+    std::map<std::string, Names> names;  // of folders: what comes and goes under these names
+  };
+  static void find(const std::filesystem::path& folder, int depth, Wanted& out);
+  static void find_name(std::filesystem::path path, int depth, Wanted& out);
+  static void find_file(const std::filesystem::path& file, Wanted& out);
+  // False: nothing is known of it that was watched before.
+  bool add(const std::string& path, uint32_t what, const Names& names, const std::map<std::string, int>& before);
 
   Loop& loop_;
   std::function<void()> changed_;
   UniqueFd inotify_;
   Watch watch_;
-  std::map<std::string, int> watched_;  // folders, and the numbers of their watches
-  // Watches by their numbers, and the names in each that count; none: all.
-  std::map<int, std::set<std::string, std::less<>>> counting_;
+  std::map<std::string, int> watched_;  // folders and files, and the numbers of their watches
+  std::map<int, Names> counting_;       // watches by their numbers, and the names in each that count; none: all
   Deadline settle_{*this};
   bool began_ = false;
   uint64_t since_ms_ = 0;  // of the first change that was not told yet; 0: none
   uint64_t last_ms_ = 0;
+  timespec told_{};  // when changed_ was called last, by the clock of files
   std::string problem_;
 };
 

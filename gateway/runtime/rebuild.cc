@@ -67,25 +67,20 @@ Rebuilt rebuild(const RebuildInput& input) {
   return out;
 }
 
-std::vector<FileWatcher::Root> folders_of(const Snapshot& snapshot) {
+WatchedPaths watched_of(const Snapshot& snapshot) {
   const config::Config& config = snapshot.config;
-  std::vector<FileWatcher::Root> roots{{config.directory, false},
-                                       {config.gateway.services_directory, true},
-                                       {config.gateway.certificates.directory, true}};
-  std::set<std::string> files;
-  const auto note = [&](const std::string& file) {
-    if (!file.empty()) files.insert(std::filesystem::path(file).parent_path().string());
-  };
-  note(config.gateway.certificates.default_certificate);
+  WatchedPaths out;
+  out.folders = {config.gateway.services_directory, config.gateway.certificates.directory};
+  std::set<std::string> files{(config.directory / config::kGatewayFile).string(),
+                              config.gateway.certificates.default_certificate};
   for (const auto& service : snapshot.services) {
-    note(service->config.certificate);
-    note(service->config.server_tls.ca);
-    note(service->config.server_tls.client_certificate);
-    note(service->config.client_certificates.ca);
-    note(service->config.client_certificates.crl);
+    const config::Service& now = service->config;
+    files.insert({now.certificate, now.server_tls.ca, now.server_tls.client_certificate, now.client_certificates.ca,
+                  now.client_certificates.crl});
   }
-  for (const std::string& folder : files) roots.push_back({folder, false});
-  return roots;
+  files.erase("");
+  out.files.assign(files.begin(), files.end());
+  return out;
 }
 
 }  // namespace sallyport

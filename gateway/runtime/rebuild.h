@@ -28,8 +28,11 @@ struct Rebuilt {
 
 Rebuilt rebuild(const RebuildInput& input);
 
-// The folders whose changes concern a gateway that serves this.
-std::vector<FileWatcher::Root> folders_of(const Snapshot& snapshot);
+// What a gateway that serves this is made of: whose changes concern it.
+struct WatchedPaths {
+  std::vector<std::filesystem::path> folders, files;
+};
+WatchedPaths watched_of(const Snapshot& snapshot);
 // The key of sticky cookies, where a service has any; empty where none does. A folder that cannot be written is told in
 // problem.
 std::string cookie_secret_for(const config::Config& config, std::string known, std::string& problem);

@@ -34,10 +34,12 @@ class Place {
 // Runs the loop until the watcher has told so often, or the time is over. What it told by then.
 class Running final : private Deadline::Owner {
  public:
-  using Roots = std::vector<FileWatcher::Root>;
-  explicit Running(const Roots& roots) : watcher_(loop, [this] { tell(); }) { watcher_.watch(roots); }
-  explicit Running(const Place& place) : Running(roots_of(place)) {}
-  bool watch(const Place& place) { return watcher_.watch(roots_of(place)); }
+  using Paths = FileWatcher::Paths;
+  explicit Running(const Paths& folders, const Paths& files = {}) : watcher_(loop, [this] { tell(); }) {
+    watcher_.watch(folders, files);
+  }
+  explicit Running(const Place& place) : Running({place.root / "conf.d"}, {place.root / "gateway.yaml"}) {}
+  bool watch(const Place& place) { return watcher_.watch({place.root / "conf.d"}, {place.root / "gateway.yaml"}); }
   int run(int until_told, int ms) {
     wanted_ = told + until_told;
     loop.arm(end_, std::chrono::milliseconds(ms));
@@ -49,7 +51,6 @@ class Running final : private Deadline::Owner {
   int told = 0;
 
  private:
-  static Roots roots_of(const Place& place) { return {{place.root, false}, {place.root / "conf.d", true}}; }
   void tell() {
     if (++told >= wanted_) loop.stop();
   }
@@ -89,7 +90,7 @@ TEST_CASE("watcher: passing files are told from those that count") {
 TEST_CASE("watcher: one time of changes is told once, when it is over") {
   Place place;
   Running running(place);
-  CHECK(running.watcher().folders() == 3);
+  CHECK(running.watcher().watches() == 3);
   for (int i = 0; i < 20; ++i) place.write("conf.d/" + std::to_string(i) + ".yaml");
   place.write("gateway.yaml");
   const uint64_t begun = Loop::precise_now();
@@ -118,7 +119,7 @@ TEST_CASE("watcher: folders that came are found when it is asked again, and thos
   fs::create_directories(place.root / "conf.d/new/deep");
   CHECK(running.run(1, 20'000) == 1);
   CHECK(running.watch(place));
-  CHECK(running.watcher().folders() == 5);
+  CHECK(running.watcher().watches() == 5);
   CHECK(running.run(1, 20'000) == 2);  // what was written there before it was watched
   place.write("conf.d/new/deep/a.yaml");
   CHECK(running.run(1, 20'000) == 3);
@@ -126,7 +127,7 @@ TEST_CASE("watcher: folders that came are found when it is asked again, and thos
   fs::remove_all(place.root / "conf.d");
   CHECK(running.run(1, 20'000) == 4);
   CHECK(running.watch(place));
-  CHECK(running.watcher().folders() == 1);
+  CHECK(running.watcher().watches() == 1);
   fs::create_directories(place.root / "conf.d");
   CHECK(running.run(1, 20'000) == 5);  // an event of its parent
 }
@@ -135,19 +136,19 @@ TEST_CASE("watcher: beside a folder that is watched only the folder itself count
   Place place;
   const fs::path certs = place.root / "certs";
   fs::create_directories(certs);
-  Running running({{place.root / "certs/", true}});
-  CHECK(running.watcher().folders() == 2);
+  Running running({place.root / "certs/"});
+  CHECK(running.watcher().watches() == 2);
   CHECK(watches_for_writes() == 1);  // a log in the parent wakes nobody
   place.write("somebody-elses.log");
   fs::create_directories(place.root / "other");
   CHECK(running.run(1, 1'500) == 0);
   fs::rename(certs, place.root / "certs.old");
   CHECK(running.run(1, 20'000) == 1);
-  REQUIRE(running.watcher().watch({{certs, true}}));
+  REQUIRE(running.watcher().watch({certs}, {}));
   fs::create_directories(certs);
   CHECK(running.run(1, 20'000) == 2);
-  REQUIRE(running.watcher().watch({{certs, true}, {place.root, false}}));  // now all of the parent
-  CHECK(watches_for_writes() == 2);
+  REQUIRE(running.watcher().watch({certs, place.root}, {}));  // now all of the parent
+  CHECK(watches_for_writes() == 6);
   CHECK(running.run(1, 20'000) == 3);  // the folder that came anew counts as changed
   place.write("gateway.yaml");
   CHECK(running.run(1, 20'000) == 4);
@@ -157,8 +158,8 @@ TEST_CASE("watcher: a folder that was swapped for another is watched from then o
   Place place;
   const fs::path own = place.root / "own";
   fs::create_directories(own / "certs");
-  Running running({{own / "certs", true}, {place.root / "conf.d", true}});
-  const auto watch = [&] { return running.watcher().watch({{own / "certs", true}, {place.root / "conf.d", true}}); };
+  Running running({own / "certs", place.root / "conf.d"});
+  const auto watch = [&] { return running.watcher().watch({own / "certs", place.root / "conf.d"}, {}); };
   fs::remove_all(place.root / "conf.d");
   fs::create_directories(place.root / "conf.d");
   CHECK(running.run(1, 20'000) == 1);
@@ -182,11 +183,10 @@ TEST_CASE("watcher: a folder that a symlink names is found when it comes back") 
   Place place;
   fs::create_directories(place.root / "by/certs-1");
   fs::create_directory_symlink("by/certs-1/", place.root / "certs");
-  const auto roots = Running::Roots{{place.root / "certs", true}};
-  Running running(roots);
+  Running running({place.root / "certs"});
   fs::remove_all(place.root / "by/certs-1");
   CHECK(running.run(1, 20'000) == 1);
-  CHECK(running.watcher().watch(roots));
+  CHECK(running.watcher().watch({place.root / "certs"}, {}));
   place.write("by/somebody-elses.log");
   CHECK(running.run(1, 1'000) == 1);
   fs::create_directories(place.root / "by/certs-1");
@@ -202,6 +202,56 @@ TEST_CASE("watcher: where a symlink leads is watched, and loops of them end") {
   Running running(place);
   place.write("archive/cert1.pem", "new");
   CHECK(running.run(1, 20'000) == 1);
+}
+
+TEST_CASE(
+    "watcher: of a file alone its writes, its replacement, its going and coming are told, and nothing beside it") {
+  Place place;
+  place.write("ca.pem");
+  const FileWatcher::Paths files{place.root / "ca.pem"};
+  Running running({}, files);
+  CHECK(watches_for_writes() == 1);
+  place.write("somebody-elses.log");
+  place.write("ca.pem.new");
+  CHECK(running.run(1, 1'000) == 0);
+  place.write("ca.pem", "in place");
+  CHECK(running.run(1, 20'000) == 1);
+  fs::rename(place.root / "ca.pem.new", place.root / "ca.pem");
+  CHECK(running.run(1, 20'000) == 2);
+  CHECK(running.watcher().watch({}, files));
+  CHECK(running.run(1, 1'000) == 2);  // the new one is no news a second time
+  place.write("ca.pem", "in place");
+  CHECK(running.run(1, 20'000) == 3);
+  fs::remove(place.root / "ca.pem");
+  CHECK(running.run(1, 20'000) == 4);
+  CHECK(running.watcher().watch({}, files));
+  place.write("ca.pem");
+  CHECK(running.run(1, 20'000) == 5);
+  place.write("ca.pem", "before it is watched");
+  CHECK(running.watcher().watch({}, files));
+  CHECK(running.run(1, 20'000) == 6);
+}
+
+TEST_CASE("watcher: a file of a volume that is swapped as Kubernetes does it, by a symlink in the middle of its path") {
+  Place place;
+  const auto version = [&](const std::string& name) {
+    fs::create_directories(place.root / name);
+    place.write(name + "/ca.pem", name);
+    fs::create_symlink(name, place.root / "..data_tmp");
+    fs::rename(place.root / "..data_tmp", place.root / "..data");
+  };
+  version("..1");
+  fs::create_symlink("..data/ca.pem", place.root / "ca.pem");
+  const FileWatcher::Paths files{place.root / "ca.pem"};
+  Running running({}, files);
+  version("..2");
+  CHECK(running.run(1, 20'000) == 1);
+  CHECK(running.watcher().watch({}, files));
+  CHECK(running.run(1, 20'000) == 2);  // another folder is in its place
+  fs::remove_all(place.root / "..1");
+  CHECK(running.run(1, 1'000) == 2);
+  version("..3");
+  CHECK(running.run(1, 20'000) == 3);
 }
 
 }  // namespace sallyport
