@@ -126,6 +126,8 @@ def _refuses(port):
     try:
         socket.create_connection(("127.0.0.1", port), 5).close()
         return False
+    except ConnectionResetError:
+        return False  # closed while it waited to be accepted: the next one is refused
     except ConnectionRefusedError:
         return True
 
