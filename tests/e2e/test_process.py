@@ -17,6 +17,7 @@ from harness import hello
 from harness.client import Client, http
 from harness.gateway import Config, GatewayFailed, command, require_binary
 from harness.http_server import response
+from harness.load import refuses
 from harness.manager import HAND_OVER
 from harness.metrics import metrics
 from harness.ports import free_port
@@ -114,22 +115,12 @@ def test_drain_lets_a_transfer_finish(way):
         assert client.until(b"first").endswith(b"first")
         way.gw.signal(signal.SIGTERM)
         way.gw.wait_notified(b"STOPPING=1")
-        until(lambda: _refuses(way.port), "new connections are refused")
+        until(lambda: refuses(way.port), "new connections are refused")
         assert way.gw.process.poll() is None
         go.set()
         assert client.exactly(5) == b"again"
         assert client.gone()
     assert way.gw.process.wait(30) == 0
-
-
-def _refuses(port):
-    try:
-        socket.create_connection(("127.0.0.1", port), 5).close()
-        return False
-    except ConnectionResetError:
-        return False  # closed while it waited to be accepted: the next one is refused
-    except ConnectionRefusedError:
-        return True
 
 
 def test_drain_closes_idle_connections_and_says_close(way):
@@ -146,7 +137,7 @@ def test_drain_closes_idle_connections_and_says_close(way):
         until(lambda: len(way.server.requests) == 2, "both requests")
         way.gw.signal(signal.SIGTERM)
         assert idle.gone()
-        until(lambda: _refuses(way.port), "both workers know")
+        until(lambda: refuses(way.port), "both workers know")
         go.set()
         reply = busy.response()
         assert (reply.status, reply.get("connection", "").lower()) == (200, "close")
