@@ -77,7 +77,9 @@ void AccessLog::hand_over() {
   if (lines_.empty()) return;
   log::write_raw(lines_.view(), shape_);
   lines_.clear();
-  if (lines_.capacity() > 256 * 1024) lines_.release();
+  constexpr size_t kMostKept = 256 * 1024;
+  if (lines_.capacity() > kMostKept) lines_.release();
+  if (line_.capacity() > kMostKept) std::string().swap(line_);
 }
 
 }  // namespace sallyport

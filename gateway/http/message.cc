@@ -120,9 +120,9 @@ void HeaderList::add(std::string_view name, std::string_view value, bool never_i
   const size_t length = name.size() + value.size() + 4;
   TextBuffer old;  // either may be a view into this very list
   if (text_.capacity() - used < length) {
+    old.room(std::max(2 * text_.capacity(), used + length));
+    old.append(text_.view());
     text_.swap(old);
-    text_.room(std::max(2 * old.capacity(), used + length));
-    text_.append(old.view());
   }
   text_.commit(put(put(put(put(text_.room(length), name), ": "), value), "\r\n"));
   entries_.push_back({static_cast<uint32_t>(used), static_cast<uint32_t>(name.size()),

@@ -18,12 +18,13 @@ constexpr int kMostDepth = 16;
 constexpr size_t kMostFolders = 10'000;
 
 constexpr uint32_t kGone = IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT;
-constexpr uint32_t kWrites =
-    IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB;  // each of them: a file is waited for that is being written
-// Of a folder where only names count: what is written into other files wakes nobody. A log may stand there.
+// Of a folder where names count: what is written into files wakes nobody. A log may stand there.
 constexpr uint32_t kNames =
-    IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
-constexpr uint32_t kAll = kNames | kWrites;
+    IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
+constexpr uint32_t kFlat = kNames | IN_CLOSE_WRITE;
+// Each write counts, so that a file is waited for which is being written.
+constexpr uint32_t kAll = kFlat | IN_MODIFY;
+constexpr uint32_t kFile = IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB;
 
 // As files have it, which is behind by a part of a tick.
 timespec file_clock() noexcept {
@@ -72,17 +73,17 @@ void FileWatcher::find(const fs::path& folder, int depth, Wanted& out) {
   }
 }
 
-// Its coming and going are events of its folder; and where it, or that, is a symlink, so are those of what that leads
-// to.
+// Its coming and going are events of its folder; and where it, or a folder on the way, is a symlink, so are those of
+// what that leads to.
 void FileWatcher::find_name(fs::path path, int depth, Wanted& out) {
   if (!path.has_filename()) path = path.parent_path();  // written with a slash at its end
   std::error_code failed;
-  const fs::path folder = path.parent_path();
-  const fs::path real = fs::canonical(folder, failed);
+  const fs::path real = fs::canonical(path.parent_path(), failed);
   if (failed || depth > kMostDepth) return;
   out.names[real.string()].insert(path.filename().string());
   if (fs::is_symlink(path, failed)) find_name(real / fs::read_symlink(path, failed), depth + 1, out);
-  if (fs::is_symlink(folder, failed)) find_name(folder, depth + 1, out);
+  for (fs::path folder = path.parent_path(); folder.has_relative_path(); folder = folder.parent_path())
+    if (fs::is_symlink(folder, failed)) return find_name(folder, depth + 1, out);
 }
 
 void FileWatcher::find_file(const fs::path& file, Wanted& out) {
@@ -93,48 +94,56 @@ void FileWatcher::find_file(const fs::path& file, Wanted& out) {
 
 bool FileWatcher::add(const std::string& path, uint32_t what, const Names& names,
                       const std::map<std::string, int>& before) {
-  int number = inotify_add_watch(inotify_.get(), path.c_str(), what);
+  const int number = inotify_add_watch(inotify_.get(), path.c_str(), what);
   if (number < 0) {
     problem_ = path + ": " + std::strerror(errno);
     return true;
   }
   watched_.emplace(path, number);
-  if (const auto [place, first] = counting_.emplace(number, names); !first) {
-    // Two paths lead to it.
-    inotify_add_watch(inotify_.get(), path.c_str(), what | IN_MASK_ADD);
-    if (names.empty() || place->second.empty())
-      place->second.clear();
+  if (const auto [place, first] = counting_.emplace(number, Counting{what, names}); !first) {
+    // Two paths lead to it. What is asked for last is what the kernel tells.
+    Counting& both = place->second;
+    both.what |= what;
+    inotify_add_watch(inotify_.get(), path.c_str(), both.what);
+    if (names.empty() || both.names.empty())
+      both.names.clear();
     else
-      place->second.insert(names.begin(), names.end());
+      both.names.insert(names.begin(), names.end());
   }
   // A path may lead to another folder by now, which has a watch of another number.
   const auto known = before.find(path);
   return known != before.end() && known->second == number;
 }
 
-bool FileWatcher::watch(const Paths& folders, const Paths& files) {
+bool FileWatcher::watch(const Paths& paths) {
   problem_.clear();
   if (!inotify_) {
     problem_ = "inotify";
     return false;
   }
   Wanted wanted;
-  for (const fs::path& folder : folders) {
+  for (const fs::path& folder : paths.folders) {
     find(folder, 0, wanted);
     find_name(folder, 0, wanted);  // for one that is not there yet, or is swapped for another
   }
-  for (const fs::path& file : files) find_file(file, wanted);
+  for (const fs::path& folder : paths.flat) {
+    std::error_code failed;
+    if (const fs::path real = fs::canonical(folder, failed); !failed) wanted.flat.insert(real.string());
+  }
+  for (const fs::path& file : paths.files) find_file(file, wanted);
   const auto before = std::exchange(watched_, {});
   const auto counting_before = std::exchange(counting_, {});
   // What was written into a folder before it was watched has told nobody.
   bool late = false;
   for (const std::string& folder : wanted.folders) late |= !add(folder, kAll, {}, before);
+  for (const std::string& folder : wanted.flat)
+    if (!wanted.folders.contains(folder)) late |= !add(folder, kFlat, {}, before);
   for (const auto& [folder, names] : wanted.names)
-    if (!wanted.folders.contains(folder)) late |= !add(folder, kNames, names, before);
+    if (!wanted.folders.contains(folder) && !wanted.flat.contains(folder)) late |= !add(folder, kNames, names, before);
   for (const std::string& file : wanted.files)
     if (!wanted.folders.contains(fs::path(file).parent_path().string()))
-      late |= !add(file, kWrites, {}, before) && changed_since(file, told_);
-  for (const auto& [number, names] : counting_before)
+      late |= !add(file, kFile, {}, before) && changed_since(file, told_);
+  for (const auto& [number, counting] : counting_before)
     if (!counting_.contains(number)) inotify_rm_watch(inotify_.get(), number);
   if (std::exchange(began_, true) && late) note_change();
   return problem_.empty();
@@ -164,7 +173,7 @@ void FileWatcher::on_event(int number, uint32_t what, std::string_view name) {
   if ((what & IN_IGNORED) != 0) return;
   const auto place = counting_.find(number);
   if (place == counting_.end()) return;  // no longer watched
-  const auto& names = place->second;
+  const Names& names = place->second.names;
   const bool counts = names.empty()  ? !is_passing_file(name)
                       : name.empty() ? (what & kGone) != 0
                                      : names.contains(name) && !is_passing_file(name);

@@ -32,13 +32,18 @@ class FileWatcher final : private Deadline::Owner, private IoHandler {
   FileWatcher(const FileWatcher&) = delete;
   FileWatcher& operator=(const FileWatcher&) = delete;
 
-  // From now on these, and no others. folders: with those below them, and those that symlinks lead to; one that does
-  // not exist is found when it comes. files: they alone, whatever else is in their folders. Where a symlink leads is
-  // watched too (certbot's live/, a Kubernetes secret). Folders that are new since the last time, or others under the
-  // same path, count as changed. False: some could not be watched (inotify(7): max_user_watches), which is told by
-  // problem().
-  using Paths = std::vector<std::filesystem::path>;
-  bool watch(const Paths& folders, const Paths& files);
+  // Where a symlink leads is watched too (certbot's live/, a Kubernetes secret).
+  using List = std::vector<std::filesystem::path>;
+  struct Paths {
+    List folders;  // all in them, with those below and those that symlinks lead to; one that is not there is found when
+                   // it comes
+    List flat;     // folders: what comes, goes or has been written in them, and nothing below; a log that is open wakes
+                   // nobody
+    List files;    // they alone, whatever else is in their folders
+  };
+  // From now on these, and no others. Folders that are new since the last time, or others under the same path, count as
+  // changed. False: some could not be watched (inotify(7): max_user_watches), which is told by problem().
+  bool watch(const Paths& paths);
   const std::string& problem() const noexcept { return problem_; }
   size_t watches() const noexcept { return watched_.size(); }
 
@@ -49,9 +54,13 @@ class FileWatcher final : private Deadline::Owner, private IoHandler {
   void note_change();
   using Names = std::set<std::string, std::less<>>;
   struct Wanted {
-    std::set<std::string> folders;       // all in them
-    std::set<std::string> files;         // what is written into them
+    std::set<std::string> folders, flat, files;
     std::map<std::string, Names> names;  // of folders: what comes and goes under these names
+  };
+  // What the kernel was asked for, and the names that count; none: all.
+  struct Counting {
+    uint32_t what;
+    Names names;
   };
   static void find(const std::filesystem::path& folder, int depth, Wanted& out);
   static void find_name(std::filesystem::path path, int depth, Wanted& out);
@@ -64,7 +73,7 @@ class FileWatcher final : private Deadline::Owner, private IoHandler {
   UniqueFd inotify_;
   Watch watch_;
   std::map<std::string, int> watched_;  // folders and files, and the numbers of their watches
-  std::map<int, Names> counting_;       // watches by their numbers, and the names in each that count; none: all
+  std::map<int, Counting> counting_;    // watches by their numbers
   Deadline settle_{*this};
   bool began_ = false;
   uint64_t since_ms_ = 0;  // of the first change that was not told yet; 0: none

@@ -351,8 +351,7 @@ void Control::settle(const ReloadReport& report, const Told& before) {
 }
 
 void Control::watch_files() {
-  const WatchedPaths paths = watched_of(*snapshot_);
-  const bool watched = watcher_.watch(paths.folders, paths.files);
+  const bool watched = watcher_.watch(watched_of(*snapshot_));
   if (!watched && !watch_failed_)
     log::warn("{}: changes there are not noticed by themselves; `sallyport reload` takes them up", watcher_.problem());
   watch_failed_ = !watched;

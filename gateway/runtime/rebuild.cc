@@ -67,18 +67,28 @@ Rebuilt rebuild(const RebuildInput& input) {
   return out;
 }
 
-WatchedPaths watched_of(const Snapshot& snapshot) {
+FileWatcher::Paths watched_of(const Snapshot& snapshot) {
   const config::Config& config = snapshot.config;
-  WatchedPaths out;
+  FileWatcher::Paths out;
   out.folders = {config.gateway.services_directory, config.gateway.certificates.directory};
-  std::set<std::string> files{(config.directory / config::kGatewayFile).string(),
-                              config.gateway.certificates.default_certificate};
+  // Beside gateway.yaml stand secrets and what a file with a fault names; beside a certificate its key and its chain.
+  std::set<std::filesystem::path> flat{config.directory}, files{config.directory / config::kGatewayFile};
+  const auto note_certificate = [&](const std::string& file) {
+    if (!file.empty()) flat.insert(std::filesystem::path(file).parent_path());
+  };
+  const auto note = [&](const std::string& file) {
+    if (!file.empty()) files.insert(file);
+  };
+  note_certificate(config.gateway.certificates.default_certificate);
   for (const auto& service : snapshot.services) {
     const config::Service& now = service->config;
-    files.insert({now.certificate, now.server_tls.ca, now.server_tls.client_certificate, now.client_certificates.ca,
-                  now.client_certificates.crl});
+    note_certificate(now.certificate);
+    note_certificate(now.server_tls.client_certificate);
+    note(now.server_tls.ca);
+    note(now.client_certificates.ca);
+    note(now.client_certificates.crl);
   }
-  files.erase("");
+  out.flat.assign(flat.begin(), flat.end());
   out.files.assign(files.begin(), files.end());
   return out;
 }

@@ -29,10 +29,7 @@ struct Rebuilt {
 Rebuilt rebuild(const RebuildInput& input);
 
 // What a gateway that serves this is made of: whose changes concern it.
-struct WatchedPaths {
-  std::vector<std::filesystem::path> folders, files;
-};
-WatchedPaths watched_of(const Snapshot& snapshot);
+FileWatcher::Paths watched_of(const Snapshot& snapshot);
 // The key of sticky cookies, where a service has any; empty where none does. A folder that cannot be written is told in
 // problem.
 std::string cookie_secret_for(const config::Config& config, std::string known, std::string& problem);

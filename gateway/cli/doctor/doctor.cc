@@ -6,6 +6,7 @@
 #include <climits>
 #include <cstdio>
 #include <cstdlib>
+#include <set>
 #include <thread>
 
 #include "admin/explain.h"
@@ -83,10 +84,15 @@ Findings examine_machine(const config::Config& config, const Told& told) {
   FolderState state = look_at_folder(gateway.state_directory);
   state.gateway_runs = told.gateway.answers;
   append(out, check_state_folder(gateway.state_directory, state));
-  append(out,
-         check_watches(number_in_file("/proc/sys/fs/inotify/max_user_watches", UINT64_MAX),
-                       number_in_file("/proc/sys/fs/inotify/max_user_instances", UINT64_MAX),
-                       folders_below(gateway.services_directory) + folders_below(gateway.certificates.directory) + 1));
+  std::set<std::string> named{gateway.certificates.default_certificate};
+  for (const config::Service& service : config.services)
+    named.insert({service.certificate, service.server_tls.ca, service.server_tls.client_certificate,
+                  service.client_certificates.ca, service.client_certificates.crl});
+  // Each with its folder.
+  const size_t watches =
+      folders_below(gateway.services_directory) + folders_below(gateway.certificates.directory) + 2 + 2 * named.size();
+  append(out, check_watches(number_in_file("/proc/sys/fs/inotify/max_user_watches", UINT64_MAX),
+                            number_in_file("/proc/sys/fs/inotify/max_user_instances", UINT64_MAX), watches));
   const bool proxied = std::any_of(config.listeners.begin(), config.listeners.end(),
                                    [](const config::Listener& l) { return !l.accept_proxy.empty(); }) ||
                        !gateway.trusted_proxies.empty();

@@ -75,16 +75,17 @@ Findings check_state_folder(const std::string& path, const FolderState& state) {
 Findings check_watches(uint64_t most_watches, uint64_t most_instances, uint64_t folders) {
   if (folders > most_watches || most_instances == 0)
     return {
-        {Grade::problem, "watches", format("{} folders to watch, and {} may be watched", folders, most_watches),
+        {Grade::problem, "watches",
+         format("{} folders and files to watch, and {} may be watched", folders, most_watches),
          format(
              "sysctl fs.inotify.max_user_watches={}; without it changed files are taken up by `sallyport reload` alone",
              (folders + 8192) / 8192 * 8192)}};
   if (folders * 2 > most_watches || most_instances < 16)
     return {{Grade::warning, "watches",
-             format("{} folders to watch, {} watches and {} instances for all programs of a user together", folders,
-                    most_watches, most_instances),
+             format("{} folders and files to watch, {} watches and {} instances for all programs of a user together",
+                    folders, most_watches, most_instances),
              "raise fs.inotify.max_user_watches and fs.inotify.max_user_instances"}};
-  return {{Grade::ok, "watches", format("{} folders to watch, {} may be", folders, most_watches), ""}};
+  return {{Grade::ok, "watches", format("{} folders and files to watch, {} may be", folders, most_watches), ""}};
 }
 
 Findings check_clients(bool container, bool proxied, const std::string& one_client) {

@@ -34,12 +34,9 @@ class Place {
 // Runs the loop until the watcher has told so often, or the time is over. What it told by then.
 class Running final : private Deadline::Owner {
  public:
-  using Paths = FileWatcher::Paths;
-  explicit Running(const Paths& folders, const Paths& files = {}) : watcher_(loop, [this] { tell(); }) {
-    watcher_.watch(folders, files);
-  }
-  explicit Running(const Place& place) : Running({place.root / "conf.d"}, {place.root / "gateway.yaml"}) {}
-  bool watch(const Place& place) { return watcher_.watch({place.root / "conf.d"}, {place.root / "gateway.yaml"}); }
+  explicit Running(const FileWatcher::Paths& paths) : watcher_(loop, [this] { tell(); }) { watcher_.watch(paths); }
+  explicit Running(const Place& place) : Running(paths_of(place)) {}
+  bool watch(const Place& place) { return watcher_.watch(paths_of(place)); }
   int run(int until_told, int ms) {
     wanted_ = told + until_told;
     loop.arm(end_, std::chrono::milliseconds(ms));
@@ -51,6 +48,9 @@ class Running final : private Deadline::Owner {
   int told = 0;
 
  private:
+  static FileWatcher::Paths paths_of(const Place& place) {
+    return {.folders = {place.root / "conf.d"}, .flat = {place.root}, .files = {place.root / "gateway.yaml"}};
+  }
   void tell() {
     if (++told >= wanted_) loop.stop();
   }
@@ -136,7 +136,7 @@ TEST_CASE("watcher: beside a folder that is watched only the folder itself count
   Place place;
   const fs::path certs = place.root / "certs";
   fs::create_directories(certs);
-  Running running({place.root / "certs/"});
+  Running running({.folders = {place.root / "certs/"}, .flat = {}, .files = {}});
   CHECK(running.watcher().watches() == 2);
   CHECK(watches_for_writes() == 1);  // a log in the parent wakes nobody
   place.write("somebody-elses.log");
@@ -144,10 +144,10 @@ TEST_CASE("watcher: beside a folder that is watched only the folder itself count
   CHECK(running.run(1, 1'500) == 0);
   fs::rename(certs, place.root / "certs.old");
   CHECK(running.run(1, 20'000) == 1);
-  REQUIRE(running.watcher().watch({certs}, {}));
+  REQUIRE(running.watcher().watch({.folders = {certs}, .flat = {}, .files = {}}));
   fs::create_directories(certs);
   CHECK(running.run(1, 20'000) == 2);
-  REQUIRE(running.watcher().watch({certs, place.root}, {}));  // now all of the parent
+  REQUIRE(running.watcher().watch({.folders = {certs, place.root}, .flat = {}, .files = {}}));  // now all of the parent
   CHECK(watches_for_writes() == 6);
   CHECK(running.run(1, 20'000) == 3);  // the folder that came anew counts as changed
   place.write("gateway.yaml");
@@ -158,8 +158,9 @@ TEST_CASE("watcher: a folder that was swapped for another is watched from then o
   Place place;
   const fs::path own = place.root / "own";
   fs::create_directories(own / "certs");
-  Running running({own / "certs", place.root / "conf.d"});
-  const auto watch = [&] { return running.watcher().watch({own / "certs", place.root / "conf.d"}, {}); };
+  const FileWatcher::Paths paths{.folders = {own / "certs", place.root / "conf.d"}, .flat = {}, .files = {}};
+  Running running(paths);
+  const auto watch = [&] { return running.watcher().watch(paths); };
   fs::remove_all(place.root / "conf.d");
   fs::create_directories(place.root / "conf.d");
   CHECK(running.run(1, 20'000) == 1);
@@ -183,10 +184,11 @@ TEST_CASE("watcher: a folder that a symlink names is found when it comes back") 
   Place place;
   fs::create_directories(place.root / "by/certs-1");
   fs::create_directory_symlink("by/certs-1/", place.root / "certs");
-  Running running({place.root / "certs"});
+  const FileWatcher::Paths paths{.folders = {place.root / "certs"}, .flat = {}, .files = {}};
+  Running running(paths);
   fs::remove_all(place.root / "by/certs-1");
   CHECK(running.run(1, 20'000) == 1);
-  CHECK(running.watcher().watch({place.root / "certs"}, {}));
+  CHECK(running.watcher().watch(paths));
   place.write("by/somebody-elses.log");
   CHECK(running.run(1, 1'000) == 1);
   fs::create_directories(place.root / "by/certs-1");
@@ -208,8 +210,8 @@ TEST_CASE(
     "watcher: of a file alone its writes, its replacement, its going and coming are told, and nothing beside it") {
   Place place;
   place.write("ca.pem");
-  const FileWatcher::Paths files{place.root / "ca.pem"};
-  Running running({}, files);
+  const FileWatcher::Paths files{.folders = {}, .flat = {}, .files = {place.root / "ca.pem"}};
+  Running running(files);
   CHECK(watches_for_writes() == 1);
   place.write("somebody-elses.log");
   place.write("ca.pem.new");
@@ -218,18 +220,62 @@ TEST_CASE(
   CHECK(running.run(1, 20'000) == 1);
   fs::rename(place.root / "ca.pem.new", place.root / "ca.pem");
   CHECK(running.run(1, 20'000) == 2);
-  CHECK(running.watcher().watch({}, files));
+  CHECK(running.watcher().watch(files));
   CHECK(running.run(1, 1'000) == 2);  // the new one is no news a second time
   place.write("ca.pem", "in place");
   CHECK(running.run(1, 20'000) == 3);
   fs::remove(place.root / "ca.pem");
   CHECK(running.run(1, 20'000) == 4);
-  CHECK(running.watcher().watch({}, files));
+  CHECK(running.watcher().watch(files));
   place.write("ca.pem");
   CHECK(running.run(1, 20'000) == 5);
   place.write("ca.pem", "before it is watched");
-  CHECK(running.watcher().watch({}, files));
+  CHECK(running.watcher().watch(files));
   CHECK(running.run(1, 20'000) == 6);
+}
+
+TEST_CASE("watcher: a file that becomes readable is told, and so is a symlink anywhere on the way to one") {
+  Place place;
+  fs::create_directories(place.root / "v1/tls");
+  fs::create_directories(place.root / "v2/tls");
+  place.write("v1/tls/ca.pem");
+  place.write("v2/tls/ca.pem");
+  fs::create_directory_symlink("v1", place.root / "current");
+  const FileWatcher::Paths files{.folders = {}, .flat = {}, .files = {place.root / "current/tls/ca.pem"}};
+  Running running(files);
+  fs::permissions(place.root / "v1/tls/ca.pem", fs::perms::owner_read);
+  CHECK(running.run(1, 20'000) == 1);
+  fs::create_directory_symlink("v2", place.root / "next");
+  fs::rename(place.root / "next", place.root / "current");
+  CHECK(running.run(1, 20'000) == 2);
+}
+
+TEST_CASE("watcher: in a flat folder what comes, goes, or has been written is told, and not what is being written") {
+  Place place;
+  place.write("key.pem");
+  std::ofstream log(place.root / "some.log");
+  Running running({.folders = {}, .flat = {place.root}, .files = {}});
+  CHECK(watches_for_writes() == 0);
+  log << "a line" << std::flush;
+  place.write("conf.d/below.yaml");
+  CHECK(running.run(1, 1'000) == 0);
+  place.write("key.pem", "another");
+  CHECK(running.run(1, 20'000) == 1);
+  place.write("chain.pem");
+  CHECK(running.run(1, 20'000) == 2);
+  fs::remove(place.root / "key.pem");
+  CHECK(running.run(1, 20'000) == 3);
+}
+
+TEST_CASE("watcher: two paths to one file are one watch of it") {
+  Place place;
+  place.write("conf.d/a.yaml");
+  fs::create_hard_link(place.root / "conf.d/a.yaml", place.root / "a.yaml");
+  Running running({.folders = {}, .flat = {}, .files = {place.root / "conf.d/a.yaml", place.root / "a.yaml"}});
+  place.write("a.yaml", "another");
+  CHECK(running.run(1, 20'000) == 1);
+  fs::remove(place.root / "a.yaml");
+  CHECK(running.run(1, 20'000) == 2);
 }
 
 TEST_CASE("watcher: a file of a volume that is swapped as Kubernetes does it, by a symlink in the middle of its path") {
@@ -242,11 +288,11 @@ TEST_CASE("watcher: a file of a volume that is swapped as Kubernetes does it, by
   };
   version("..1");
   fs::create_symlink("..data/ca.pem", place.root / "ca.pem");
-  const FileWatcher::Paths files{place.root / "ca.pem"};
-  Running running({}, files);
+  const FileWatcher::Paths files{.folders = {}, .flat = {}, .files = {place.root / "ca.pem"}};
+  Running running(files);
   version("..2");
   CHECK(running.run(1, 20'000) == 1);
-  CHECK(running.watcher().watch({}, files));
+  CHECK(running.watcher().watch(files));
   CHECK(running.run(1, 20'000) == 2);  // another folder is in its place
   fs::remove_all(place.root / "..1");
   CHECK(running.run(1, 1'000) == 2);
