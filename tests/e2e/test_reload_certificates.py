@@ -1,6 +1,7 @@
 """Certificates, CAs and rules for clients that a reload replaces."""
 import socket
 import ssl
+import time
 
 import pytest
 
@@ -75,3 +76,35 @@ def test_the_ca_of_servers_is_replaced(gateway, http_server, ca, server_ca, leaf
     replace(gw, "certs/servers.pem", open(ca.cert).read())
     wait_reload(gw, before)
     assert status(gw.ports["https"], "a.example", tls=ca.client_context()) == 200
+
+
+def test_what_stands_outside_the_watched_folders_is_watched_too(gateway, http_server, ca, server_ca, tmp_path):
+    """A certificate whose key comes later, in a file beside it; a CA in a folder where somebody's log is written."""
+    first, second = ca.leaf("own.example"), ca.leaf("own.example")
+    pair, cas = tmp_path / "pair", tmp_path / "cas"
+    for folder in (pair, cas):
+        folder.mkdir()
+    (pair / "fullchain.pem").write_text(open(first.cert).read())
+    (pair / "key.pem").write_text(open(first.key).read())
+    (cas / "servers.pem").write_text(open(server_ca.cert).read())
+    server = http_server(lambda request: response(200, "here"), tls=ca.leaf("own.example").server_context())
+    gw = gateway({"a": reencrypt("own.example", server, certificate=str(pair / "fullchain.pem"),
+                                 server_tls={"ca": str(cas / "servers.pem"), "name": "own.example"})})
+    port = gw.ports["https"]
+    assert status(port, "own.example", tls=ca.client_context()) == 502
+    old, before = serial(port, "own.example", ca), reloads(gw)
+    with open(cas / "somebody-elses.log", "w", encoding="ascii") as log:
+        for _ in range(20):
+            print("a line", file=log, flush=True)
+            time.sleep(0.1)
+    assert reloads(gw) == before
+    (cas / "servers.pem").write_text(open(ca.cert).read())
+    wait_reload(gw, before)
+    assert status(port, "own.example", tls=ca.client_context()) == 200
+    (pair / "fullchain.pem").write_text(open(second.cert).read())
+    gw.wait_log("service a goes on as it was before")
+    assert serial(port, "own.example", ca) == old
+    before = reloads(gw)
+    (pair / "key.pem").write_text(open(second.key).read())
+    wait_reload(gw, before)
+    assert serial(port, "own.example", ca) != old
