@@ -1,5 +1,7 @@
 #include "layers/access_format.h"
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "base/text.h"
 
@@ -32,11 +34,10 @@ constexpr Key kTotalMs{" total_ms=", ",\"total_ms\":", "SALLYPORT_TOTAL_MS="};
 constexpr Key kEnd{" end=", ",\"end\":", "SALLYPORT_END="};
 constexpr Key kReason{" reason=\"", ",\"reason\":", "SALLYPORT_REASON="};
 
-// The one list of fields, in the order of the lines.
+// The one list of fields, in the order of the lines. client: its address as text.
 template <class Writer>
-void write_fields(Writer& w, const AccessRecord& r) {
-  char ip[112];
-  w.text(kClient, {ip, r.client.write_ip(ip)});
+void write_fields(Writer& w, const AccessRecord& r, std::string_view client) {
+  w.text(kClient, client);
   w.text(kListener, r.listener);
   w.text(kService, r.service);
   w.text(kServer, r.server);
@@ -90,38 +91,50 @@ struct JournalWriter {
   }
 };
 
-// What the names of all fields take, with what goes around the values, the numbers, the time and the client's address.
-constexpr size_t kFixedRoom = 2048;
-
-// In the format that takes most.
-size_t room_for(const AccessRecord& r) noexcept {
+// How much the fields take at the most, in whichever format.
+struct Room {
   size_t size = 0;
-  for (std::string_view value : {r.listener, r.service, r.server, r.mode, r.sni, r.host, r.method, r.path, r.reason})
-    size += json_room(value.size());
-  return kFixedRoom + size;
+  void add(const Key& key, size_t value) noexcept {
+    size += std::max({key.text.size(), key.json.size(), key.journal.size()}) + value + 1;  // a quote or a line's end
+  }
+  void text(const Key& key, std::string_view value) noexcept {
+    add(key, std::max(escaped_room(value.size()), json_room(value.size())));
+  }
+  void number(const Key& key, uint64_t) noexcept { add(key, kNumberRoom); }
+};
+
+template <class Writer, class Begin>
+void append_fields(TextBuffer& out, const AccessRecord& record, Begin&& begin, std::string_view end) {
+  constexpr size_t kTime = 64;  // with the words around it
+  char ip[112];
+  const std::string_view client(ip, record.client.write_ip(ip));
+  Room room;
+  write_fields(room, record, client);
+  Writer writer{begin(out.room(kTime + room.size + end.size()))};
+  write_fields(writer, record, client);
+  out.commit(put(writer.at, end));
 }
 
 }  // namespace
 
 void append_access_text(TextBuffer& out, const AccessRecord& record, bool timed) {
-  TextWriter writer{out.room(room_for(record))};
-  if (timed) writer.at = put(put(writer.at, log::timestamp()), " ");
-  writer.at = put(writer.at, "access");
-  write_fields(writer, record);
-  out.commit(put(writer.at, "\n"));
+  const auto begin = [&](char* at) {
+    if (timed) at = put(put(at, log::timestamp()), " ");
+    return put(at, "access");
+  };
+  append_fields<TextWriter>(out, record, begin, "\n");
 }
 
 void append_access_json(TextBuffer& out, const AccessRecord& record) {
-  JsonWriter writer{out.room(room_for(record))};
-  writer.at = put(put(put(writer.at, "{\"time\":\""), log::timestamp()), "\",\"type\":\"access\"");
-  write_fields(writer, record);
-  out.commit(put(writer.at, "}\n"));
+  const auto begin = [](char* at) {
+    return put(put(put(at, "{\"time\":\""), log::timestamp()), "\",\"type\":\"access\"");
+  };
+  append_fields<JsonWriter>(out, record, begin, "}\n");
 }
 
 void append_access_fields(TextBuffer& out, const AccessRecord& record) {
-  JournalWriter writer{out.room(room_for(record))};
-  write_fields(writer, record);
-  out.commit(writer.at);
+  append_fields<JournalWriter>(
+      out, record, [](char* at) { return at; }, "");
 }
 
 }  // namespace sallyport

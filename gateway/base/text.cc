@@ -7,6 +7,8 @@
 #include <cstring>
 #include <vector>
 
+#include "base/eight_bytes.h"
+
 namespace sallyport {
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept {
@@ -59,13 +61,10 @@ std::optional<uint64_t> parse_number(std::string_view text) noexcept {
 
 namespace {
 
-// Whether any of eight bytes is not in kPlainBytes: the top bit of the first such, in order of memory, is set; those
-// behind it may be so by a borrow.
+// What of eight bytes is not in kPlainBytes, as eight_bytes.h tells it.
 uint64_t not_plain(uint64_t word) noexcept {
-  constexpr uint64_t kOnes = 0x0101010101010101, kTops = 0x8080808080808080;
-  const auto below = [](uint64_t bytes, uint64_t least) { return (bytes - least * kOnes) & ~bytes; };
-  const auto is = [&](unsigned char c) { return below(word ^ (c * kOnes), 1); };
-  return (below(word, 0x20) | is('"') | is('\\') | is(0x7f) | word) & kTops;
+  using namespace eight_bytes;
+  return below(word, 0x20) | equal(word, '"') | equal(word, '\\') | equal(word, 0x7f) | above_ascii(word);
 }
 
 // Copies what stands for itself in a log line and in JSON, as nearly everything does; returns how much that was. There
@@ -75,8 +74,7 @@ size_t put_plain(char* at, std::string_view text) noexcept {
   size_t count = 0;
   if constexpr (std::endian::native == std::endian::little) {
     for (; text.size() - count >= 8; count += 8) {
-      uint64_t word;
-      std::memcpy(&word, from + count, 8);
+      const uint64_t word = eight_bytes::load(from + count);
       std::memcpy(at + count, &word, 8);
       if (const uint64_t found = not_plain(word); found != 0)
         return count + static_cast<size_t>(std::countr_zero(found)) / 8;

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <initializer_list>
 
+#include "base/eight_bytes.h"
 #include "base/host.h"
 #include "base/text.h"
 
@@ -52,20 +53,8 @@ bool is_control(char c) noexcept {
   return (u < 0x20 && u != '\t') || u == 0x7f;
 }
 
-uint64_t load_eight(const char* at) noexcept {
-  uint64_t word;
-  std::memcpy(&word, at, 8);
-  return word;
-}
-
-// Zero where none of eight bytes is a control character, HTAB included. A byte below 0x20 borrows into its top bit when
-// 0x20 is taken off, and 0x7f becomes 0 when 0x7f is flipped out; the lowest bit is exact, those above it may be
-// borrows.
-uint64_t controls(uint64_t word) noexcept {
-  constexpr uint64_t kOnes = 0x0101010101010101, kTops = 0x8080808080808080;
-  const uint64_t flipped = word ^ (0x7f * kOnes);
-  return (((word - 0x20 * kOnes) & ~word) | ((flipped - kOnes) & ~flipped)) & kTops;
-}
+// Control characters among eight bytes, HTAB included, as eight_bytes.h tells them.
+uint64_t controls(uint64_t word) noexcept { return eight_bytes::below(word, 0x20) | eight_bytes::equal(word, 0x7f); }
 
 struct Known {
   std::string_view name;
@@ -230,7 +219,7 @@ bool is_token(std::string_view text) noexcept {
 
 size_t find_control(std::string_view text, size_t at) noexcept {
   while (text.size() - at >= 8) {
-    const uint64_t found = controls(load_eight(text.data() + at));
+    const uint64_t found = controls(eight_bytes::load(text.data() + at));
     if (found == 0) {
       at += 8;
       continue;
@@ -246,8 +235,8 @@ size_t find_control(std::string_view text, size_t at) noexcept {
 bool is_field_value(std::string_view text) noexcept {
   // Most have neither controls nor tabs.
   if (const size_t size = text.size(); size >= 8) {
-    uint64_t found = controls(load_eight(text.data() + size - 8));
-    for (size_t at = 0; at + 8 < size; at += 8) found |= controls(load_eight(text.data() + at));
+    uint64_t found = controls(eight_bytes::load(text.data() + size - 8));
+    for (size_t at = 0; at + 8 < size; at += 8) found |= controls(eight_bytes::load(text.data() + at));
     if (found == 0) return true;
   }
   return find_control(text, 0) == text.size();

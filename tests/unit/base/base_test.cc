@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "base/text.h"
+#include "base/text_buffer.h"
 #include "base/unique_fd.h"
 #include "catch.h"
 
@@ -60,6 +61,47 @@ TEST_CASE("text: what a client sent cannot leave its place in a log line") {
   CHECK(escaped("abcdef", 3) == "abc…");
   CHECK(escaped("abc", 3) == "abc");
   CHECK(escaped(std::string(600, 'x')).size() == 512 + std::string("…").size());
+}
+
+TEST_CASE("text: every byte at every place is escaped as if bytes were looked at one by one") {
+  // What is beside it matters where eight are looked at in a step.
+  for (unsigned byte = 0; byte < 256; ++byte)
+    for (const unsigned next : {byte, byte ^ 1, unsigned{'a'}, unsigned{'"'}})
+      for (size_t at = 0; at < 18; ++at) {
+        std::string text(19, 'a');
+        text[at] = static_cast<char>(byte);
+        text[at + 1] = static_cast<char>(next);
+        std::string one_by_one, with_a_set;
+        for (char c : text) one_by_one += escaped({&c, 1});
+        append_escaped(with_a_set, text, kPlainBytes);
+        if (escaped(text) != one_by_one || with_a_set != one_by_one) FAIL_CHECK(byte << " " << next << " at " << at);
+        if (byte >= 0x80 || next >= 0x80) continue;
+        std::string json, parts = "\"";
+        append_json(json, text);
+        for (char c : text) {
+          std::string part;
+          append_json(part, {&c, 1});
+          parts.append(part, 1, part.size() - 2);
+        }
+        if (json != parts + '"') FAIL_CHECK("JSON: " << byte << " " << next << " at " << at);
+      }
+}
+
+TEST_CASE("text buffer: grows with what is in it, and is empty once it was moved from") {
+  TextBuffer buffer;
+  CHECK(buffer.view().empty());
+  buffer.append("");
+  buffer.append("one ");
+  char* room = buffer.room(100);
+  buffer.commit(put(put_number(room, 18'446'744'073'709'551'615u), " two"));
+  CHECK(buffer.view() == "one 18446744073709551615 two");
+  TextBuffer copy = buffer;
+  TextBuffer moved = std::move(buffer);
+  CHECK((copy.view() == moved.view() && buffer.empty() && buffer.capacity() == 0));
+  buffer.append("again");
+  CHECK(buffer.view() == "again");
+  copy.release();
+  CHECK((copy.empty() && copy.capacity() == 0));
 }
 
 TEST_CASE("text: case, white space, and the nearest word") {

@@ -100,6 +100,16 @@ TEST_CASE("tokens and field values: exactly RFC 9110's characters") {
   }
   CHECK_FALSE(is_token(""));
   CHECK(is_field_value(""));
+  // Where several bytes are looked at in a step, and what is beside it is next to one of the limits.
+  for (int c = 0; c < 256; ++c)
+    for (const char beside : {'a', '\t', ' ', '~', '\x80', '\xff'})
+      for (size_t at = 0; at < 18; ++at) {
+        std::string text(18, beside);
+        text[at] = static_cast<char>(c);
+        const bool control = (c < 0x20 && c != '\t') || c == 0x7f;
+        if (is_field_value(text) == control || find_control(text, 0) != (control ? at : text.size()))
+          FAIL_CHECK(c << " at " << at << " among " << static_cast<int>(beside));
+      }
 }
 
 TEST_CASE("authority: host and port, or nothing") {
