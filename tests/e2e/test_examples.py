@@ -12,6 +12,7 @@ from harness.certs import client_context
 from harness.client import Client, http
 from harness.gateway import ROOT, Config
 from harness.http_server import HttpServer, header, response
+from harness.load import refuses
 from harness.ports import free_port
 from harness.real import Prometheus, curl
 from harness.sshd import Sshd
@@ -124,19 +125,11 @@ def test_kubernetes(example, server_ca):
         assert http(port, "/version", name, tls=server_ca.client_context()).status == 401
     assert len(seen) > 1
     nodes[0].stop()  # a node that is down is passed over
-    until(lambda: _refused(nodes[0].port), "its port refuses")
+    until(lambda: refuses(nodes[0].port), "its port refuses")
     for _ in range(6):
         assert http(gw.ports["k8s"], "/version", "localhost", tls=server_ca.client_context(admin)).status == 200
     for node in nodes[1:]:
         node.stop()
-
-
-def _refused(port):
-    try:
-        Client(port).close()
-        return False
-    except ConnectionRefusedError:
-        return True
 
 
 def test_traefik(example, server_ca):
