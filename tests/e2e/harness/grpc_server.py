@@ -60,9 +60,12 @@ class GrpcServer:
             return function(request, context, call)
         return handler
 
+    def has(self, method):
+        return any(c.method == method for c in self.calls)
+
     def call(self, method, index=-1, timeout=PATIENCE):
         """The newest call of this method, once there is one."""
-        until(lambda: [c for c in self.calls if c.method == method], f"no call of {method}", timeout)
+        until(lambda: self.has(method), f"no call of {method}", timeout)
         return [c for c in self.calls if c.method == method][index]
 
     # --- the methods
