@@ -4,15 +4,12 @@
 #pragma once
 #include <cstddef>
 
+#include "base/sanitizers.h"
+
 namespace sallyport {
 
 // False where a sanitizer wants to see every block of its own: libraries are then left to the C library.
-inline constexpr bool kKeepsBlocks =
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    false;
-#else
-    true;
-#endif
+inline constexpr bool kKeepsBlocks = !kSanitized;
 
 // As malloc(), realloc() and free(). Any thread; a block may be given back by another than took it.
 void* take_block(size_t size) noexcept;  // null for 0, and when there is no memory

@@ -1,8 +1,8 @@
 // Owns a file descriptor; closes it when it dies.
 #pragma once
-#include <unistd.h>
-
 #include <utility>
+
+#include "base/system_calls.h"
 
 namespace sallyport {
 
@@ -21,7 +21,7 @@ class UniqueFd {
   explicit operator bool() const noexcept { return fd_ >= 0; }
   int release() noexcept { return std::exchange(fd_, -1); }
   void reset(int fd = -1) noexcept {
-    if (fd_ >= 0) ::close(fd_);
+    if (fd_ >= 0) call::close(fd_);
     fd_ = fd;
   }
 

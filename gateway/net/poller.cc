@@ -6,6 +6,8 @@
 #include <system_error>
 #include <utility>
 
+#include "base/system_calls.h"
+
 namespace sallyport {
 namespace {
 
@@ -68,7 +70,7 @@ bool Poller::wakes_by(uint64_t due, uint64_t now) noexcept {
 
 int Poller::wait(int timeout, uint64_t now) noexcept {
   if (timeout > 0 && wakes_by(now + static_cast<uint64_t>(timeout), now)) timeout = -1;
-  return epoll_wait(epoll_.get(), events_.data(), static_cast<int>(events_.size()), timeout);
+  return call::epoll_wait(epoll_.get(), events_.data(), static_cast<int>(events_.size()), timeout);
 }
 
 void Poller::dispatch(int count) {

@@ -7,6 +7,8 @@
 
 #include <cerrno>
 
+#include "base/system_calls.h"
+
 namespace sallyport {
 namespace {
 
@@ -57,7 +59,7 @@ Status probe_free(const Address& address, bool v6_only) {
 Result<Accepted> accept_from(int listener) noexcept {
   sockaddr_storage storage;
   socklen_t length = sizeof storage;
-  UniqueFd fd(accept4(listener, reinterpret_cast<sockaddr*>(&storage), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  UniqueFd fd(call::accept(listener, reinterpret_cast<sockaddr*>(&storage), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
   if (!fd) return failed("accept");
   return Accepted{std::move(fd), Address::from(reinterpret_cast<sockaddr*>(&storage), length)};
 }
@@ -90,7 +92,7 @@ Result<Connecting> connect_to(const Address& address, const Address* source) noe
     if (source != nullptr)
       if (auto bound = bind_transparent(out.fd.get(), *source, address.family()); !bound) return bound.error();
   }
-  if (connect(out.fd.get(), address.sa(), address.length()) == 0) return out;
+  if (call::connect(out.fd.get(), address.sa(), address.length()) == 0) return out;
   if (errno != EINPROGRESS) return Error::from_errno(errno, Side::upstream, Retry::other_endpoint, "connect");
   out.in_progress = true;
   return out;

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <limits>
 
+#include "base/system_calls.h"
 #include "net/socket.h"
 #include "transport/tls_bio.h"
 #include "transport/tls_errors.h"
@@ -105,7 +106,7 @@ ssize_t Transport::receive(uint8_t* into, size_t size) {
   if (!watch_.readable) return -1;
   ssize_t count;
   do {
-    count = recv(fd_.get(), into, size, 0);
+    count = call::recv(fd_.get(), into, size, 0);
   } while (count < 0 && errno == EINTR);
   if (count > 0) {
     received_ += static_cast<uint64_t>(count);
@@ -352,7 +353,8 @@ bool Transport::send_vector(iovec* parts, size_t count, size_t total, size_t& se
   message.msg_iovlen = count;
   ssize_t result;
   do {
-    result = count == 1 ? ::send(fd_.get(), parts->iov_base, parts->iov_len, flags) : sendmsg(fd_.get(), &message, flags);
+    result = count == 1 ? call::send(fd_.get(), parts->iov_base, parts->iov_len, flags)
+                        : call::sendmsg(fd_.get(), message, flags);
   } while (result < 0 && errno == EINTR);
   if (result < 0) {
     if (errno == EAGAIN) return await_room();

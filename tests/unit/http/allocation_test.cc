@@ -1,11 +1,8 @@
 // Counts what the request path takes from the heap: nothing, once its objects are warm. Sanitizers bring an operator
 // new of their own, which must not be replaced.
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SALLYPORT_SANITIZED
-#endif
-#endif
-#if !defined(SALLYPORT_SANITIZED) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#include "base/sanitizers.h"
+
+#ifndef SALLYPORT_SANITIZED
 #include <cstdlib>
 #include <new>
 
