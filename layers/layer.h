@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "base/block_cache.h"
 #include "demux/client_hello.h"
 #include "demux/sniff.h"
 #include "http/reply.h"
@@ -89,7 +90,7 @@ class Client {
   Address local_;
 };
 
-class Flow : public IoHandler {
+class Flow : public IoHandler, public Recycled {
  public:
   explicit Flow(Client& client) noexcept : client_(client) {}
   virtual ~Flow() = default;

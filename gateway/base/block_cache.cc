@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 
 namespace sallyport {
 namespace {
@@ -127,6 +128,17 @@ void* resize_block(void* memory, size_t size) noexcept {
   std::memcpy(moved, memory, had < size ? had : size);
   give_block(memory);
   return moved;
+}
+
+void* Recycled::operator new(size_t size) {
+  if constexpr (!kKeepsBlocks) return ::operator new(size);
+  if (void* memory = take_block(size)) return memory;
+  throw std::bad_alloc();
+}
+
+void Recycled::operator delete(void* memory) noexcept {
+  if constexpr (!kKeepsBlocks) return ::operator delete(memory);
+  give_block(memory);
 }
 
 void forget_blocks() noexcept { cache.clear(); }

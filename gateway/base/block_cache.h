@@ -16,6 +16,11 @@ void* take_block(size_t size) noexcept;  // null for 0, and when there is no mem
 void* take_zeroed_block(size_t count, size_t size) noexcept;  // as calloc()
 void* resize_block(void* memory, size_t size) noexcept;
 void give_block(void* memory) noexcept;
+// The memory of what comes and goes with connections. In bursts those are more than the C library keeps at hand.
+struct Recycled {
+  static void* operator new(size_t size);  // throws std::bad_alloc
+  static void operator delete(void* memory) noexcept;
+};
 // Frees what this thread keeps: for one that will rest.
 void forget_blocks() noexcept;
 // Bytes that this thread keeps.

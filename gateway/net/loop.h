@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/block_cache.h"
 #include "base/deadline.h"
 #include "base/list.h"
 #include "net/poller.h"
@@ -18,7 +19,7 @@
 namespace sallyport {
 
 // Freed at the end of the turn, when no event of this batch can name it any more.
-class Doomed {
+class Doomed : public Recycled {
  public:
   virtual ~Doomed() = default;
 };

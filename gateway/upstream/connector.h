@@ -70,6 +70,7 @@ struct ConnectOptions {
 
 // Owned by a flow; one attempt to get a connection at a time. Destroying it cancels.
 class Connector final : public IoHandler,
+                        public Recycled,
                         private Deadline::Owner,
                         private H2Waiter,
                         private Gate::Waiter,

@@ -11,7 +11,7 @@
 
 namespace sallyport {
 
-class Tunnel final : public IoHandler, private Deadline::Owner, private Runnable, private Tally::Mover {
+class Tunnel final : public IoHandler, public Recycled, private Deadline::Owner, private Runnable, private Tally::Mover {
  public:
   class Owner {
    public:
