@@ -4,7 +4,6 @@
 #include <netinet/in.h>
 #include <sys/un.h>
 
-#include <charconv>
 #include <cstring>
 
 #include "base/format.h"
@@ -146,7 +145,10 @@ size_t Address::write_ip(char* out) const noexcept {
     char* at = out;
     for (char part : ip) {
       if (at != out) *at++ = '.';
-      at = std::to_chars(at, at + 3, static_cast<unsigned char>(part)).ptr;
+      const unsigned value = static_cast<unsigned char>(part);
+      if (value >= 100) *at++ = static_cast<char>('0' + value / 100);
+      if (value >= 10) *at++ = static_cast<char>('0' + value / 10 % 10);
+      *at++ = static_cast<char>('0' + value % 10);
     }
     return static_cast<size_t>(at - out);
   }

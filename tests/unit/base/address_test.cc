@@ -49,6 +49,13 @@ TEST_CASE("address: what is written comes back in one spelling") {
   }
 }
 
+TEST_CASE("address: each number of an IPv4 address is written as it is read") {
+  for (int part = 0; part < 256; ++part) {
+    const std::string text = std::to_string(part) + "." + std::to_string(255 - part) + ".0." + std::to_string(part);
+    CHECK(Address::parse_ip(text, 80)->ip_text() == text);
+  }
+}
+
 TEST_CASE("address: what is none is refused") {
   const std::string nul("192.0.2.1\0x", 11);
   for (std::string_view text : {"",
