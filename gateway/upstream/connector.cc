@@ -31,8 +31,9 @@ std::string_view Connector::pool_key(const Upstream& upstream, const Endpoint& e
   return host.empty() ? std::string_view(endpoint.tls_name()) : host;
 }
 
-std::optional<Result<ServerConnection>> Connector::start(WorkerUpstream& upstream, const ConnectOptions& options) {
+Result<ServerConnection>* Connector::start(WorkerUpstream& upstream, const ConnectOptions& options) {
   cancel();
+  used_ = true;
   upstream_ = &upstream;
   key_hash_ = options.key;
   client_ = options.client;
@@ -59,6 +60,7 @@ std::optional<Result<ServerConnection>> Connector::start(WorkerUpstream& upstrea
 }
 
 void Connector::cancel() noexcept {
+  if (!std::exchange(used_, false)) return;
   deadline_.disarm();
   static_cast<ListHook<H2Waiter>&>(*this).unlink();
   static_cast<ListHook<Gate::Waiter>&>(*this).unlink();
@@ -72,13 +74,14 @@ void Connector::cancel() noexcept {
   slot_.release();
   race_.reset();
   load_ = LoadTicket();
+  outcome_.reset();
 }
 
 bool Connector::may_be_h2() const noexcept {
   return http_ && !only_http1_ && upstream_->upstream.protocol != config::HttpProtocol::http1;
 }
 
-Connector::Where Connector::find_connection(std::optional<Result<ServerConnection>>& found) {
+Connector::Where Connector::find_connection() {
   const Upstream& upstream = upstream_->upstream;
   const auto& endpoint = upstream.endpoints[index_];
   std::string_view name = pool_key(upstream, *endpoint, host_);
@@ -91,11 +94,10 @@ Connector::Where Connector::find_connection(std::optional<Result<ServerConnectio
     H2Connection* connection = pool.find(key_, generation_);
     if (connection != nullptr && (h2 || connection->extended_connect())) {
       slot_.release();  // the connection has its own
-      ServerConnection stream;
+      ServerConnection& stream = connected();
       stream.h2 = connection;
       stream.reused = true;
       settle(stream);
-      found = Result<ServerConnection>(std::move(stream));
       return Where::found;
     }
   }
@@ -113,12 +115,11 @@ Connector::Where Connector::find_connection(std::optional<Result<ServerConnectio
   }
   if (http1 && !slot_) {
     if (auto idle = upstream_->pools[index_]->take(name, generation_, must_be_alive_, &slot_)) {
-      ServerConnection connection;
+      ServerConnection& connection = connected();
       connection.transport = std::move(idle);
       connection.seat = std::move(seat_);
       connection.reused = true;
       settle(connection);
-      found = Result<ServerConnection>(std::move(connection));
       return Where::found;
     }
   }
@@ -151,30 +152,30 @@ void Connector::on_seat(Gate::Seat seat) {
 }
 
 void Connector::on_run() {
-  std::optional<Result<ServerConnection>> found;
+  Outcome* outcome = nullptr;
   if (dial_failed_) {
     dial_failed_ = false;
     if (index_ < 64) tried_ |= Tried{1} << index_;
-    found = try_servers();
+    outcome = try_servers();
   } else if (slot_) {
     const int index = index_of(upstream_->upstream, *slot_.endpoint());
     const auto candidates = upstream_->balancer.candidates(tried_, preferred_);
     if (index < 0 || std::find(candidates.begin(), candidates.end(), static_cast<size_t>(index)) == candidates.end()) {
       handed_ = {};
       slot_.release();
-      found = try_servers();
+      outcome = try_servers();
     } else {
       set_server(static_cast<size_t>(index));
       ++attempts_;
-      if (!take_handed(found)) found = go_on();
-      if (found && !found->ok()) found = try_servers();
+      outcome = take_handed() ? &*outcome_ : go_on();
+      if (outcome != nullptr && !outcome->ok()) outcome = try_servers();
     }
   } else {
     generation_ = upstream_->upstream.endpoints[index_]->generation();  // it may have moved meanwhile
-    found = go_on();
-    if (found && !found->ok() && found->error().kind != Kind::limit) found = try_servers();
+    outcome = go_on();
+    if (outcome != nullptr && !outcome->ok() && outcome->error().kind != Kind::limit) outcome = try_servers();
   }
-  if (found) report(std::move(*found));
+  if (outcome != nullptr) report(*outcome);
 }
 
 ServerCounters& Connector::counters() const {
@@ -300,7 +301,7 @@ Connector::Progress Connector::start_tls() {
   return Progress::failed;
 }
 
-bool Connector::take_connection(ServerConnection& connection) {
+bool Connector::take_connection() {
   const Upstream& upstream = upstream_->upstream;
   bool h2 = may_be_h2() && (upstream.tls ? transport_->alpn() == "h2" : true);
   if (http_ && !h2 && upstream.protocol == config::HttpProtocol::h2) {
@@ -310,6 +311,7 @@ bool Connector::take_connection(ServerConnection& connection) {
   deadline_.disarm();
   transport_->set_handler(nullptr);
   const uint64_t now_us = Loop::precise_now();
+  ServerConnection& connection = connected();
   connection.connect_ms = static_cast<uint32_t>((now_us - started_us_) / 1000);
   connection.connect_us = now_us - attempt_us_;
   ServerCounters& counted = counters();
@@ -333,19 +335,13 @@ bool Connector::take_connection(ServerConnection& connection) {
 void Connector::on_io() { went(advance()); }
 
 void Connector::went(Progress progress) {
-  ServerConnection connection;
-  switch (progress) {
-    case Progress::waiting: return;
-    case Progress::connected:
-      if (take_connection(connection)) {
-        report(std::move(connection));
-        return;
-      }
-      break;
-    case Progress::failed: break;
+  if (progress == Progress::waiting) return;
+  if (progress == Progress::connected && take_connection()) {
+    report(*outcome_);
+    return;
   }
   attempt_failed();
-  if (auto outcome = try_servers()) report(std::move(*outcome));
+  if (Outcome* outcome = try_servers()) report(*outcome);
 }
 
 void Connector::on_deadline(Deadline&) {
@@ -360,9 +356,7 @@ void Connector::on_deadline(Deadline&) {
                  tcp_done_ ? "TLS to the server timed out" : "connect timed out",
                  {}};
   attempt_failed();
-  if (auto outcome = try_servers()) report(std::move(*outcome));
+  if (Outcome* outcome = try_servers()) report(*outcome);
 }
-
-void Connector::report(Result<ServerConnection> outcome) { owner_.on_connected(std::move(outcome)); }
 
 }  // namespace sallyport

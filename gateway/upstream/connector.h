@@ -80,8 +80,8 @@ class Connector final : public IoHandler,
  public:
   class Owner {
    public:
-    // Called once for each start() that returned nothing. May destroy the connector.
-    virtual void on_connected(Result<ServerConnection> connection) = 0;
+    // Called once for each start() that returned null. May destroy the connector, and the outcome with it.
+    virtual void on_connected(Result<ServerConnection>& outcome) = 0;
 
    protected:
     ~Owner() = default;
@@ -90,15 +90,16 @@ class Connector final : public IoHandler,
   explicit Connector(Owner& owner) noexcept : owner_(owner), deadline_(*this) {}
   ~Connector() { cancel(); }
 
-  // The outcome, if it is known at once; otherwise the owner is called. Side::upstream in every error;
-  // Kind::unavailable when there is no server to try.
-  std::optional<Result<ServerConnection>> start(WorkerUpstream& upstream, const ConnectOptions& options);
+  // The outcome, if it is known at once; null: the owner is called. It is the connector's own, to be moved from, until
+  // that is used again. Side::upstream in every error; Kind::unavailable when there is no server to try.
+  Result<ServerConnection>* start(WorkerUpstream& upstream, const ConnectOptions& options);
   void cancel() noexcept;
   bool busy() const noexcept { return transport_ != nullptr || race_ != nullptr; }
   // The key a connection of this upstream is pooled under, for a request to this host.
   static std::string_view pool_key(const Upstream& upstream, const Endpoint& endpoint, std::string_view host) noexcept;
 
  private:
+  using Outcome = Result<ServerConnection>;
   enum class Progress : uint8_t { waiting, connected, failed };
   void on_io() override;
   void on_deadline(Deadline& which) override;
@@ -114,20 +115,23 @@ class Connector final : public IoHandler,
     connect,  // there is none
     busy,     // there is none, and the server has all it may have
   };
-  Where find_connection(std::optional<Result<ServerConnection>>& found);
+  Where find_connection();
   Balancer::Choice choose();
   void set_server(size_t index);
-  std::optional<Result<ServerConnection>> wait_in_queue(int index);
+  Outcome* wait_in_queue(int index);
   void on_queue_deadline();
-  // What came with the slot that was waited for.
-  bool take_handed(std::optional<Result<ServerConnection>>& found);
-  std::optional<Result<ServerConnection>> go_on();
+  // What came with the slot that was waited for: true if it is the outcome.
+  bool take_handed();
+  Outcome* go_on();
+  // What has come of it, to be filled: a connection, or error_.
+  ServerConnection& connected() { return *outcome_.emplace(std::in_place); }
+  Outcome* failed() { return &outcome_.emplace(error_); }
   // A connection is there: what follows from that for the client and the server.
   void settle(ServerConnection& connection);
   Error no_server() const;
   ServerCounters& counters() const;
   void end_dial(const Error* error);
-  std::optional<Result<ServerConnection>> try_servers();
+  Outcome* try_servers();
   Progress begin(size_t index);
   Progress begin_race(const Endpoint& endpoint);
   Progress take_winner(Result<TransportPtr> winner);
@@ -137,11 +141,12 @@ class Connector final : public IoHandler,
   Progress start_tls();
   void attempt_failed();
   // Connected: what ALPN has chosen decides what it is. False: not what was asked for; error_ is set.
-  bool take_connection(ServerConnection& connection);
-  void report(Result<ServerConnection> outcome);
+  bool take_connection();
+  void report(Outcome& outcome) { owner_.on_connected(outcome); }
 
   Owner& owner_;
   Deadline deadline_;
+  bool used_ = false;  // since the last cancel(): there may be something to give back
   WorkerUpstream* upstream_ = nullptr;
   uint64_t key_hash_ = 0;
   const Address* client_ = nullptr;
@@ -173,6 +178,7 @@ class Connector final : public IoHandler,
   TransportPtr transport_;
   std::unique_ptr<HappyEyeballs> race_;  // of a server with two addresses, until one of them is connected
   Error error_;
+  std::optional<Outcome> outcome_;
 };
 
 }  // namespace sallyport

@@ -40,7 +40,7 @@ void Connector::set_server(size_t index) {
   load_ = LoadTicket(endpoint);
 }
 
-std::optional<Result<ServerConnection>> Connector::try_servers() {
+Connector::Outcome* Connector::try_servers() {
   using Chosen = Balancer::Choice::Kind;
   const Upstream& upstream = upstream_->upstream;
   const int retries = upstream.retry_on.connect ? upstream.retries : 0;
@@ -54,41 +54,33 @@ std::optional<Result<ServerConnection>> Connector::try_servers() {
     if (choice.kind == Chosen::busy) return wait_in_queue(choice.index);
     set_server(static_cast<size_t>(choice.index));
     ++attempts_;
-    if (auto outcome = go_on()) {
-      if (outcome->ok() || outcome->error().kind == Kind::limit) return outcome;
-      continue;
-    }
-    return std::nullopt;
+    Outcome* outcome = go_on();
+    if (outcome == nullptr || outcome->ok() || outcome->error().kind == Kind::limit) return outcome;
   }
   load_ = LoadTicket();
   if (attempts_ == 0) error_ = no_server();
-  return Result<ServerConnection>(error_);
+  return failed();
 }
 
 // With the server that was chosen. An error is an attempt that failed, and counted as one.
-std::optional<Result<ServerConnection>> Connector::go_on() {
-  std::optional<Result<ServerConnection>> found;
-  switch (find_connection(found)) {
-    case Where::found: return found;
-    case Where::waiting: return std::nullopt;
+Connector::Outcome* Connector::go_on() {
+  switch (find_connection()) {
+    case Where::found: return &*outcome_;
+    case Where::waiting: return nullptr;
     case Where::busy:
       --attempts_;
       return wait_in_queue(static_cast<int>(index_));
     case Where::connect: break;
   }
-  ServerConnection connection;
-  switch (begin(index_)) {
-    case Progress::waiting: return std::nullopt;
-    case Progress::connected:
-      if (take_connection(connection)) return Result<ServerConnection>(std::move(connection));
-      [[fallthrough]];
-    case Progress::failed: attempt_failed(); break;
-  }
-  return Result<ServerConnection>(error_);
+  const Progress progress = begin(index_);
+  if (progress == Progress::waiting) return nullptr;
+  if (progress == Progress::connected && take_connection()) return &*outcome_;
+  attempt_failed();
+  return failed();
 }
 
 // index: of the only server that would do; -1: any that is up.
-std::optional<Result<ServerConnection>> Connector::wait_in_queue(int index) {
+Connector::Outcome* Connector::wait_in_queue(int index) {
   const Upstream& upstream = upstream_->upstream;
   load_ = LoadTicket();
   seat_.release();
@@ -104,12 +96,12 @@ std::optional<Result<ServerConnection>> Connector::wait_in_queue(int index) {
   Loop& loop = upstream_->context.io->loop;
   if (!upstream.queue->join(loop, *this, std::move(wanted), upstream.queue_limits.size)) {
     error_ = Error{Kind::limit, Side::upstream, Retry::no, 0, "all servers are busy, and the queue is full", {}};
-    return Result<ServerConnection>(error_);
+    return failed();
   }
   queued_for_ = index;
   if (queued_ms_ == 0) queued_ms_ = loop.now();
   loop.arm(deadline_, kQueueTick);
-  return std::nullopt;
+  return nullptr;
 }
 
 void Connector::on_slot(ServerSlot slot, HandedOver connection) {
@@ -125,7 +117,7 @@ void Connector::on_queue_deadline() {
   if (limit != 0 && loop.now() - queued_ms_ >= limit) {
     stop_waiting();
     error_ = Error{Kind::limit, Side::upstream, Retry::no, 0, "all servers were busy for as long as the queue lets wait", {}};
-    report(Result<ServerConnection>(error_));
+    report(*failed());
     return;
   }
   // Those it waits for may have gone down meanwhile.
@@ -139,20 +131,19 @@ void Connector::on_queue_deadline() {
     return;
   }
   stop_waiting();
-  if (auto outcome = try_servers()) report(std::move(*outcome));
+  if (Outcome* outcome = try_servers()) report(*outcome);
 }
 
-bool Connector::take_handed(std::optional<Result<ServerConnection>>& found) {
+bool Connector::take_handed() {
   HandedOver handed = std::exchange(handed_, {});
   const Endpoint& endpoint = *upstream_->upstream.endpoints[index_];
   if (!handed.transport || !pooled_ || handed.generation != generation_ ||
       handed.key != pool_key(upstream_->upstream, endpoint, host_) || (must_be_alive_ && !handed.transport->quiet()))
     return false;
-  ServerConnection connection;
+  ServerConnection& connection = connected();
   connection.transport = std::move(handed.transport);
   connection.reused = true;
   settle(connection);
-  found = Result<ServerConnection>(std::move(connection));
   return true;
 }
 

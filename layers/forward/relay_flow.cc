@@ -31,12 +31,12 @@ void RelayFlow::start() {
   options.client = &client_.peer;
   options.host = client_.sni;
   options.proxy_header = proxy_header_;
-  if (auto outcome = connector_->start(service_.upstream(), options)) on_connected(std::move(*outcome));
+  if (auto* outcome = connector_->start(service_.upstream(), options)) on_connected(*outcome);
 }
 
-void RelayFlow::on_connected(Result<ServerConnection> connection) {
-  if (!connection) {
-    const Error& error = connection.error();
+void RelayFlow::on_connected(Result<ServerConnection>& outcome) {
+  if (!outcome) {
+    const Error error = std::move(outcome.error());
     // Nothing was forwarded: the client sees what it would have seen from a server that is not there.
     client_.transport->reset_on_close();
     if (error.kind == Kind::limit) client_.reject(Rejection::busy);
@@ -49,8 +49,8 @@ void RelayFlow::on_connected(Result<ServerConnection> connection) {
     return;
   }
   std::string().swap(proxy_header_);
-  service_->stats->of(client_.worker->number).connect.observe_us(connection->connect_us);
-  tunnel_ = std::make_unique<Tunnel>(client_, std::move(*connection), service_->config.timeouts.tunnel,
+  service_->stats->of(client_.worker->number).connect.observe_us(outcome->connect_us);
+  tunnel_ = std::make_unique<Tunnel>(client_, std::move(*outcome), service_->config.timeouts.tunnel,
                                      static_cast<Tunnel::Owner&>(*this));
   connector_.reset();
   tunnel_->start();

@@ -25,7 +25,7 @@ class RelayFlow final : public Flow, private Connector::Owner, private Tunnel::O
   void end_what_is_gone(uint64_t since_ms) override;
 
  private:
-  void on_connected(Result<ServerConnection> connection) override;
+  void on_connected(Result<ServerConnection>& outcome) override;
   void on_tunnel_over(End end, std::string_view reason) override { finish(end, reason); }
   void on_tunnel_moved() override;
   void finish(End end, std::string_view reason = {});

@@ -4,7 +4,7 @@
 
 namespace sallyport {
 
-Tunnel::Tunnel(Client& client, ServerConnection server, config::Milliseconds idle, Owner& owner)
+Tunnel::Tunnel(Client& client, ServerConnection&& server, config::Milliseconds idle, Owner& owner)
     : client_(client), server_(std::move(server)), owner_(owner), deadline_(*this), idle_(idle) {
   relay_.emplace(*client_.transport, *server_.transport);
 }

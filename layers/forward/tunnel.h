@@ -11,7 +11,11 @@
 
 namespace sallyport {
 
-class Tunnel final : public IoHandler, public Recycled, private Deadline::Owner, private Runnable, private Tally::Mover {
+class Tunnel final : public IoHandler,
+                     public Recycled,
+                     private Deadline::Owner,
+                     private Runnable,
+                     private Tally::Mover {
  public:
   class Owner {
    public:
@@ -26,7 +30,7 @@ class Tunnel final : public IoHandler, public Recycled, private Deadline::Owner,
   };
 
   // idle: zero is never. Takes the events of both transports from start() on.
-  Tunnel(Client& client, ServerConnection server, config::Milliseconds idle, Owner& owner);
+  Tunnel(Client& client, ServerConnection&& server, config::Milliseconds idle, Owner& owner);
 
   // May end the owner.
   void start();

@@ -87,12 +87,12 @@ void Exchange::connect(bool only_fresh) {
     options.must_be_alive = !is_idempotent(request.method) || request.body != http::Body::none;
   }
   ++tries_;
-  if (auto outcome = connector_.start(*upstream_, options)) on_connected(std::move(*outcome));
+  if (auto* outcome = connector_.start(*upstream_, options)) on_connected(*outcome);
 }
 
-void Exchange::on_connected(Result<ServerConnection> connection) {
-  if (!connection) {
-    const Error& error = connection.error();
+void Exchange::on_connected(Result<ServerConnection>& outcome) {
+  if (!outcome) {
+    const Error error = std::move(outcome.error());
     switch (error.kind) {
       case Kind::limit:
         client_->reject(Rejection::busy);
@@ -106,7 +106,7 @@ void Exchange::on_connected(Result<ServerConnection> connection) {
     side_->on_exchange();
     return;
   }
-  start_request(std::move(*connection));
+  start_request(std::move(*outcome));
   side_->on_exchange();
 }
 
@@ -465,7 +465,7 @@ void Exchange::reset() {
   client_ = nullptr;
   side_ = nullptr;
   upstream_ = nullptr;
-  pinned_ = ServerConnection();
+  if (pinned_.transport) pinned_ = ServerConnection();
   server_code_ = http::H2Code::no_error;
   tries_ = 0;
   preferred_ = -1;

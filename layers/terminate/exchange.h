@@ -109,7 +109,7 @@ class Exchange final : private Connector::Owner,
   void reset();
 
  private:
-  void on_connected(Result<ServerConnection> connection) override;
+  void on_connected(Result<ServerConnection>& outcome) override;
   void leg_event() override;
   void leg_head(bool interim) override;
   void leg_body(Bytes piece) override;

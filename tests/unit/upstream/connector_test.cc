@@ -13,7 +13,7 @@ using namespace std::chrono_literals;
 
 struct Waiter final : Connector::Owner {
   explicit Waiter(Loop& loop) : loop_(loop) {}
-  void on_connected(Result<ServerConnection> connection) override {
+  void on_connected(Result<ServerConnection>& connection) override {
     ++answers;
     outcome.emplace(std::move(connection));
     loop_.stop();
@@ -53,7 +53,7 @@ struct Servers : IoWorld {
     Waiter waiter(loop);
     Connector connector(waiter);
     at_once = true;
-    if (auto outcome = connector.start(*worker, options)) return std::move(*outcome);
+    if (auto* outcome = connector.start(*worker, options)) return std::move(*outcome);
     at_once = false;
     Alarm alarm(loop);
     loop.run();
@@ -106,8 +106,8 @@ struct Silent {
 
 // Calls back, where a Waiter stops the loop.
 struct Telling final : Connector::Owner {
-  void on_connected(Result<ServerConnection> connection) override { told(std::move(connection)); }
-  std::function<void(Result<ServerConnection>)> told;
+  void on_connected(Result<ServerConnection>& connection) override { told(connection); }
+  std::function<void(const Result<ServerConnection>&)> told;
 };
 
 }  // namespace
@@ -408,7 +408,7 @@ TEST_CASE("connector: a dial that failed is forgotten with the request that wait
   Waiter waiter(servers.loop);
   Connector first(dialling), second(waiter);
   Gate::Seat seat;
-  dialling.told = [&](Result<ServerConnection> outcome) {
+  dialling.told = [&](const Result<ServerConnection>& outcome) {
     CHECK_FALSE(outcome);
     // The second one has been told, and has not come round to it. It is used for something else now: a connection that
     // it has to wait for.

@@ -161,7 +161,7 @@ namespace {
 
 struct Waiter final : Connector::Owner {
   explicit Waiter(Loop& loop) : loop_(loop) {}
-  void on_connected(Result<ServerConnection> connection) override {
+  void on_connected(Result<ServerConnection>& connection) override {
     outcome.emplace(std::move(connection));
     loop_.stop();
   }
@@ -189,7 +189,7 @@ TEST_CASE("connector: a server with two addresses is reached at either, and the 
   auto connect = [&] {
     Waiter waiter(world.loop);
     Connector connector(waiter);
-    if (auto outcome = connector.start(worker, {})) return std::move(*outcome);
+    if (auto* outcome = connector.start(worker, {})) return std::move(*outcome);
     CHECK(connector.busy());
     world.loop.run();
     CHECK_FALSE(connector.busy());
