@@ -20,7 +20,7 @@ uint64_t Loop::precise_now() noexcept {
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000 + static_cast<uint64_t>(now.tv_nsec) / 1'000;
 }
 
-Loop::Loop() : now_(precise_now() / 1000), wheel_(now_) {
+Loop::Loop() : turn_began_us_(precise_now()), now_(turn_began_us_ / 1000), wheel_(now_) {
   if (uv_loop_init(&uv_) != 0) throw std::runtime_error("uv_loop_init");
   wake_.data = this;
   uv_async_init(&uv_, &wake_, [](uv_async_t* handle) { static_cast<Loop*>(handle->data)->deliver(); });
@@ -60,7 +60,7 @@ void Loop::deliver() {
 void Loop::run() {
   stopped_ = false;
   // Handles made since the last turn reach libuv's own epoll set only in uv_run.
-  now_ = precise_now() / 1000;
+  read_clock();
   uv_run(&uv_, UV_RUN_NOWAIT);
   while (!stopped_) turn();
 }
@@ -91,6 +91,11 @@ void Loop::run_queued() {
   while (Runnable* runnable = batch.pop_front()) runnable->on_run();
 }
 
+void Loop::read_clock() noexcept {
+  turn_began_us_ = precise_now();
+  now_ = turn_began_us_ / 1000;
+}
+
 void Loop::turn() {
   ++turns_;
   // libuv's clock is read in uv_run and uv() only. Its timeout is 0 for what is not due to a clock, too: a handle to
@@ -105,8 +110,7 @@ void Loop::turn() {
 
   int events = poller_.wait(timeout, now_);
   // Before any handler: what is armed after a long sleep must not count from before it.
-  turn_began_us_ = precise_now();
-  now_ = turn_began_us_ / 1000;
+  read_clock();
   poller_.dispatch(events);
 
   // libuv has something to do when its backend was readable, when its time has come, and when a handle was made: only

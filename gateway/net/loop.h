@@ -91,9 +91,9 @@ class Loop {
   uint64_t now() const noexcept { return now_; }
   // How many turns began so far.
   uint64_t turns() const noexcept { return turns_; }
-  // The clock in microseconds when this turn's work began: after the wait.
+  // The same in microseconds: when what this turn's events tell of was there at the latest.
   uint64_t turn_began_us() const noexcept { return turn_began_us_; }
-  // The same clock in microseconds, read now.
+  // The same clock, read now: for how long something of this very turn takes.
   static uint64_t precise_now() noexcept;
   void arm(Deadline& deadline, std::chrono::milliseconds after) noexcept {
     wheel_.arm(deadline, now_, static_cast<uint64_t>(after.count()));
@@ -104,6 +104,7 @@ class Loop {
   void run_queued();
   void run_yielded();
   void deliver();
+  void read_clock() noexcept;
 
   Poller poller_;
   uv_loop_t uv_;
@@ -111,9 +112,9 @@ class Loop {
   uv_async_t wake_;
   std::mutex mailbox_mutex_;
   std::vector<std::function<void()>> mailbox_;
+  uint64_t turn_began_us_;
   uint64_t now_;
   uint64_t turns_ = 0;
-  uint64_t turn_began_us_ = 0;
   DeadlineWheel wheel_;
   List<Runnable> run_queue_;
   List<Runnable> yielded_;

@@ -38,7 +38,7 @@ Session::Session(Worker& owner, SnapshotView& view, const ListenerRules& rules, 
   listener = &rules;
   peer = peer_address;
   listener_connections = listener_count;
-  accepted_us = Loop::precise_now();
+  accepted_us = worker->io.loop.turn_began_us();
   worker->counters.connections.add();
   worker->counters.open_sessions.add();
   listener_counters().connections.add();

@@ -54,7 +54,7 @@ Result<ServerConnection>* Connector::start(WorkerUpstream& upstream, const Conne
   attempts_ = 0;
   queued_ms_ = 0;
   queued_for_ = -1;
-  started_us_ = Loop::precise_now();
+  started_us_ = upstream.context.io->loop.turn_began_us();
   error_ = Error();
   return try_servers();
 }

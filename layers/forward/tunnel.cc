@@ -34,7 +34,7 @@ void Tunnel::pump() {
     moved_ = moved;
     last_moved_ms_ = client_.worker->io.loop.now();
     if (first_byte_us_ < 0 && relay_->from_server() > 0)
-      first_byte_us_ = static_cast<int64_t>(Loop::precise_now() - client_.accepted_us);
+      first_byte_us_ = static_cast<int64_t>(client_.worker->io.loop.turn_began_us() - client_.accepted_us);
     client_.worker->tally.moved(*this);
   }
   if (relay_->patient()) client_.worker->io.loop.run_shortly(look_);

@@ -294,7 +294,7 @@ ServerConnection Exchange::take_connection() noexcept {
 
 void Exchange::note_first_byte() {
   if (first_byte_ms >= 0) return;
-  const uint64_t took_us = Loop::precise_now() - started_us;
+  const uint64_t took_us = client_->worker->io.loop.turn_began_us() - started_us;
   first_byte_ms = static_cast<int64_t>(took_us / 1000);
   const unsigned worker = client_->worker->number;
   service->stats->of(worker).first_byte.observe_us(took_us);

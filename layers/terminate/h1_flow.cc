@@ -166,7 +166,7 @@ void H1Flow::keep_input(Bytes rest) {
 void H1Flow::process(Bytes input) {
   if (!exchange_) {
     exchange_ = ExchangePtr(client_.worker->exchanges.take(), ExchangeReturner{&client_.worker->exchanges});
-    exchange_->started_us = Loop::precise_now();
+    exchange_->started_us = client_.worker->io.loop.turn_began_us();
     exchange_->client_address = client_.peer;
     request_done_ = head_sent_ = response_over_ = chunked_out_ = close_after_ = false;
   }

@@ -27,7 +27,7 @@ H2ClientStream::H2ClientStream(H2Flow& flow)
       flow_(flow),
       exchange_(flow.client().worker->exchanges.take(), ExchangeReturner{&flow.client().worker->exchanges}),
       deadline_(*this) {
-  exchange_->started_us = Loop::precise_now();
+  exchange_->started_us = flow.client().worker->io.loop.turn_began_us();
   exchange_->client_address = flow.client().peer;
   request = &exchange_->request;
   trailers = &exchange_->request_trailers;
