@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pathlib
+import subprocess
 import sys
 import types
 import xml.etree.ElementTree
@@ -13,7 +14,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 
-from harness import chart, job, load, material, probe, report, runner, scenarios  # noqa: E402
+from harness import chart, job, load, material, network, probe, report, runner, scenarios  # noqa: E402
 from harness.peers import floor, haproxy, nginx, sallyport  # noqa: E402
 from harness.procs import BenchError  # noqa: E402
 
@@ -320,7 +321,7 @@ def results(labels=PACKAGED, spoil=()):
                           refused='<none> & "nothing"' if (one.name, label) in spoil else "")
             for number in (1, 2, 3) for one in scenarios.ALL for label in labels if one.name not in runner.kind_of(label).LACKS]
     return json.dumps({"programs": {label: VERSIONS[label] for label in labels}, "openssl": "OpenSSL 3", "kernel": "6.1",
-                       "cpu": "2 × a <CPU>", "rounds": 3, "seconds": 4, "load_average": 0.1, "quiet": True,
+                       "congestion_control": "cubic", "cpu": "2 × a <CPU>", "rounds": 3, "seconds": 4, "load_average": 0.1, "quiet": True,
                        "samples": [dataclasses.asdict(one) for one in some]})
 
 
@@ -389,3 +390,17 @@ def test_a_document_without_marks_is_told_before_the_run(tmp_path):
             chart.check_document(document)
     with pytest.raises(chart.Unreadable):
         chart.check_document(tmp_path / "none")
+
+
+def test_a_measurement_has_a_network_of_its_own():
+    """Loopback that works and congestion control that waits for no timer, and the machine's own stays as it is."""
+    code = ("from harness import network; import socket, sys; network.enter(); server = socket.create_server(('127.0.0.1', 0)); "
+            "socket.create_connection(server.getsockname(), 5).close(); "
+            "print(network.congestion_control(), len(socket.if_nameindex()))")
+    before = network.congestion_control()
+    done = subprocess.run([sys.executable, "-B", "-c", code], cwd=os.path.dirname(os.path.abspath(__file__)), capture_output=True,
+                          text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    if subprocess.run(["unshare", "--net", "true"], stderr=subprocess.DEVNULL, check=False).returncode == 0:
+        assert done.stdout.split()[0] in ("cubic", "reno")
+    assert network.congestion_control() == before

@@ -5,6 +5,7 @@ import platform
 import statistics
 import subprocess
 
+from .network import congestion_control
 from .scenarios import GIGABYTE, RATIO
 
 HEAD = ("scenario", "program", "cost", "unit", "gateway is (min–median–max) ×", "per s", "p50 µs", "p99 µs", "p99.9 µs", "errors", "MiB",
@@ -37,6 +38,7 @@ def about(programs, options):
         "openssl": first_line("openssl", "version").partition(" (")[0],
         "kernel": platform.release(),
         "cpu": f"{os.cpu_count()} × {model}",
+        "congestion_control": congestion_control(),
         "rounds": options.rounds, "seconds": options.seconds,
         "load_average": round(load, 2), "quiet": load < 0.5,
     }
@@ -45,7 +47,8 @@ def about(programs, options):
 def caption(facts):
     """Two lines: what was measured, and on what."""
     return [" · ".join(f"{name} {version}" for name, version in facts["programs"].items()),
-            f"{facts['openssl']} · Linux {facts['kernel']} · {facts['cpu']} · {facts['rounds']} rounds of {facts['seconds']} s · "
+            f"{facts['openssl']} · Linux {facts['kernel']} · TCP {facts['congestion_control']} · {facts['cpu']} · "
+            f"{facts['rounds']} rounds of {facts['seconds']} s · "
             f"load average before: {facts['load_average']}"]
 
 
