@@ -21,6 +21,8 @@ namespace {
 // Below this, a copy into the queue is cheaper than a system call of its own.
 constexpr size_t kSendAtOnce = 8 * 1024;
 constexpr size_t kRecord = 16 * 1024;
+// Records wait for each other up to this: a quantum, with what TLS adds to it, goes in one call.
+constexpr size_t kRecordsAtOnce = IoContext::kQuantum + 64 * 1024;
 
 }  // namespace
 
@@ -320,13 +322,13 @@ void Transport::write_tls(Bytes bytes) {
       return;
     }
     bytes = bytes.subspan(count);
-    if (out_.size() >= 2 * kHighMark && watch_.writable) flush();
+    if (out_.size() >= kRecordsAtOnce && watch_.writable) flush();
   }
 }
 
 // Sends the queue and then the bytes, without copying them first.
 void Transport::send_now(Bytes bytes) {
-  constexpr size_t kParts = 16;
+  constexpr size_t kParts = 24;  // more than the chunks of kRecordsAtOnce
   while (watch_.writable && !write_failed_ && (!out_.empty() || !bytes.empty())) {
     iovec parts[kParts];
     size_t count = out_.gather(parts, kParts - 1);
@@ -405,7 +407,7 @@ void Transport::finish_end() {
 
 bool Transport::quiet() const noexcept {
   uint8_t byte;
-  return stash_.empty() && recv(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+  return stash_.empty() && call::recv(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
 std::string_view Transport::alpn() const noexcept {
