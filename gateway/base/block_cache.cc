@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <new>
 
 namespace sallyport {
 namespace {
@@ -18,7 +17,7 @@ constexpr size_t kClasses = kMostSmall / kGrain + 1;
 // The buffer of a TLS record, with what each version of TLS adds: all of one size, so that any fits any.
 constexpr size_t kLeastBuffer = 16 * 1024;
 constexpr size_t kBuffer = 18 * 1024;
-constexpr size_t kMostBytes = 1024 * 1024;  // of small blocks, a thread
+constexpr size_t kMostBytes = 1024 * 1024;  // of small blocks, a thread and cache
 constexpr size_t kMostBuffers = 32;
 
 struct Free {
@@ -31,13 +30,22 @@ struct Cache {
   size_t bytes = 0;
   size_t buffer_count = 0;
 
+  void* take(size_t size) noexcept;
+  void give(void* memory) noexcept;
   void clear() noexcept;
-  ~Cache();
+  size_t kept() const noexcept { return bytes + buffer_count * kBuffer; }
 };
 
-// Blocks are freed after a thread's cache is gone, too.
+// Two: a crowd of connections that has left would take up the room of what a handshake needs.
+struct Caches {
+  Cache libraries;
+  Cache objects;
+  ~Caches();
+};
+
+// Blocks are freed after a thread's caches are gone, too.
 constinit thread_local bool closed = false;
-constinit thread_local Cache cache;
+constinit thread_local Caches caches;
 
 void free_all(Free*& list) noexcept {
   while (Free* block = list) {
@@ -52,9 +60,10 @@ void Cache::clear() noexcept {
   bytes = buffer_count = 0;
 }
 
-Cache::~Cache() {
+Caches::~Caches() {
   closed = true;
-  clear();
+  libraries.clear();
+  objects.clear();
 }
 
 size_t class_of(size_t size) noexcept { return size <= kOverhead ? 1 : (size - kOverhead + kGrain - 1) / kGrain; }
@@ -72,23 +81,38 @@ void push(Free*& list, void* memory) noexcept {
   list = block;
 }
 
-}  // namespace
-
-void* take_block(size_t size) noexcept {
-  if (size == 0) return nullptr;
-  Cache& mine = cache;  // once: each mention of it looks whether it has been made
+// Inlined where they are called: a handshake comes here some fifteen hundred times.
+[[gnu::always_inline]] inline void* Cache::take(size_t size) noexcept {
   if (is_buffer(size)) {
-    if (mine.buffers == nullptr) return std::malloc(kBuffer);
-    --mine.buffer_count;
-    return pop(mine.buffers);
+    if (buffers == nullptr) return std::malloc(kBuffer);
+    --buffer_count;
+    return pop(buffers);
   }
   const size_t which = class_of(size);
   if (which >= kClasses) return std::malloc(size);
   const size_t rounded = which * kGrain + kOverhead;
-  if (mine.small[which] == nullptr) return std::malloc(rounded);
-  mine.bytes -= rounded;
-  return pop(mine.small[which]);
+  if (small[which] == nullptr) return std::malloc(rounded);
+  bytes -= rounded;
+  return pop(small[which]);
 }
+
+[[gnu::always_inline]] inline void Cache::give(void* memory) noexcept {
+  const size_t size = malloc_usable_size(memory);
+  if (size >= kBuffer && size < kBuffer + 2 * kGrain && buffer_count < kMostBuffers) {
+    ++buffer_count;
+    push(buffers, memory);
+  } else if (const size_t which = (size - kOverhead) / kGrain;
+             which < kClasses && bytes + which * kGrain + kOverhead <= kMostBytes) {
+    bytes += which * kGrain + kOverhead;
+    push(small[which], memory);
+  } else {
+    std::free(memory);
+  }
+}
+
+}  // namespace
+
+void* take_block(size_t size) noexcept { return size == 0 ? nullptr : caches.libraries.take(size); }
 
 void* take_zeroed_block(size_t count, size_t size) noexcept {
   size_t whole = 0;
@@ -101,18 +125,7 @@ void* take_zeroed_block(size_t count, size_t size) noexcept {
 void give_block(void* memory) noexcept {
   if (memory == nullptr) return;
   if (closed) return std::free(memory);
-  const size_t size = malloc_usable_size(memory);
-  Cache& mine = cache;
-  if (size >= kBuffer && size < kBuffer + 2 * kGrain && mine.buffer_count < kMostBuffers) {
-    ++mine.buffer_count;
-    push(mine.buffers, memory);
-  } else if (const size_t which = (size - kOverhead) / kGrain;
-             which < kClasses && mine.bytes + which * kGrain + kOverhead <= kMostBytes) {
-    mine.bytes += which * kGrain + kOverhead;
-    push(mine.small[which], memory);
-  } else {
-    std::free(memory);
-  }
+  caches.libraries.give(memory);
 }
 
 void* resize_block(void* memory, size_t size) noexcept {
@@ -132,16 +145,22 @@ void* resize_block(void* memory, size_t size) noexcept {
 
 void* Recycled::operator new(size_t size) {
   if constexpr (!kKeepsBlocks) return ::operator new(size);
-  if (void* memory = take_block(size)) return memory;
+  if (void* memory = caches.objects.take(size)) return memory;
   throw std::bad_alloc();
 }
 
 void Recycled::operator delete(void* memory) noexcept {
   if constexpr (!kKeepsBlocks) return ::operator delete(memory);
-  give_block(memory);
+  if (memory == nullptr) return;
+  if (closed) return std::free(memory);
+  caches.objects.give(memory);
 }
 
-void forget_blocks() noexcept { cache.clear(); }
-size_t kept_bytes() noexcept { return cache.bytes + cache.buffer_count * kBuffer; }
+void forget_blocks() noexcept {
+  caches.libraries.clear();
+  caches.objects.clear();
+}
+
+size_t kept_bytes() noexcept { return caches.libraries.kept() + caches.objects.kept(); }
 
 }  // namespace sallyport

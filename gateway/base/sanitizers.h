@@ -1,5 +1,5 @@
-// Whether this is a build with a sanitizer that looks at memory and at the C library's calls: kSanitized, and
-// SALLYPORT_SANITIZED for the preprocessor.
+// Whether this is a build with the address or the thread sanitizer, which look at memory and at the C library's calls:
+// kSanitized, and SALLYPORT_SANITIZED for the preprocessor.
 #pragma once
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

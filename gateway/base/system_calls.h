@@ -1,7 +1,8 @@
 // The calls that every connection is made of, without what the C library does around those at which a thread may be
-// cancelled (pthreads(7)): in a process with several threads, two atomic read-modify-writes each. No thread is
-// cancelled here. As in the manuals of the same names: -1 and errno.
+// cancelled (pthreads(7)): in glibc 2.36, in a process with several threads, two atomic read-modify-writes each. No
+// thread is cancelled here. As in the manuals of the same names: -1 and errno.
 #pragma once
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -44,12 +45,18 @@ inline int connect(int fd, const sockaddr* address, socklen_t length) noexcept {
   return ::connect(fd, address, length);
 }
 
+inline ssize_t splice(int from, int to, size_t size, unsigned flags) noexcept {
+  if constexpr (kDirect) return syscall(SYS_splice, from, nullptr, to, nullptr, size, flags);
+  return ::splice(from, nullptr, to, nullptr, size, flags);
+}
+
 // timeout: milliseconds; -1: for ever.
 inline int epoll_wait(int epoll, epoll_event* events, int room, int timeout) noexcept {
 #ifdef SYS_epoll_wait
   if constexpr (kDirect) return static_cast<int>(syscall(SYS_epoll_wait, epoll, events, room, timeout));
 #else  // newer platforms have epoll_pwait only
-  if constexpr (kDirect) return static_cast<int>(syscall(SYS_epoll_pwait, epoll, events, room, timeout, nullptr, 0));
+  if constexpr (kDirect)
+    return static_cast<int>(syscall(SYS_epoll_pwait, epoll, events, room, timeout, nullptr, size_t{0}));
 #endif
   return ::epoll_wait(epoll, events, room, timeout);
 }

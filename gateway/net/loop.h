@@ -87,13 +87,13 @@ class Loop {
     if (!std::exchange(uv_touched_, true)) uv_update_time(&uv_);
     return &uv_;
   }
-  // Milliseconds of CLOCK_MONOTONIC as of the beginning of this turn.
+  // Milliseconds of CLOCK_MONOTONIC as of the beginning of this turn, behind its wait.
   uint64_t now() const noexcept { return now_; }
+  // The same in microseconds: when the events of this turn had come. What is found in its course may be younger.
+  uint64_t turn_began_us() const noexcept { return turn_began_us_; }
   // How many turns began so far.
   uint64_t turns() const noexcept { return turns_; }
-  // The same in microseconds: when what this turn's events tell of was there at the latest.
-  uint64_t turn_began_us() const noexcept { return turn_began_us_; }
-  // The same clock, read now: for how long something of this very turn takes.
+  // The same clock in microseconds, read now: for what is over now, this turn's own work included.
   static uint64_t precise_now() noexcept;
   void arm(Deadline& deadline, std::chrono::milliseconds after) noexcept {
     wheel_.arm(deadline, now_, static_cast<uint64_t>(after.count()));

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/system_calls.h"
 #include "net/socket.h"
 
 namespace sallyport {
@@ -196,8 +197,7 @@ Relay::Step Relay::move_spliced(Direction& d, size_t& budget) {
     bool moved = false;
     if (!d.eof && d.from->watch().readable && d.pipe->held < d.pipe->capacity && budget > 0) {
       // A pipe is filled whatever is left of the budget: small pieces cost more than they give to others.
-      ssize_t count =
-          splice(d.from->fd(), nullptr, d.pipe->write_end.get(), nullptr, d.pipe->capacity - d.pipe->held, kFlags);
+      ssize_t count = call::splice(d.from->fd(), d.pipe->write_end.get(), d.pipe->capacity - d.pipe->held, kFlags);
       if (count > 0) {
         d.pipe->held += static_cast<size_t>(count);
         d.from->count_received(static_cast<uint64_t>(count));
@@ -217,7 +217,7 @@ Relay::Step Relay::move_spliced(Direction& d, size_t& budget) {
       }
     }
     if (d.pipe->held > 0 && d.to->watch().writable) {
-      ssize_t count = splice(d.pipe->read_end.get(), nullptr, d.to->fd(), nullptr, d.pipe->held, kFlags);
+      ssize_t count = call::splice(d.pipe->read_end.get(), d.to->fd(), d.pipe->held, kFlags);
       if (count > 0) {
         d.pipe->held -= static_cast<size_t>(count);
         d.to->count_sent(static_cast<uint64_t>(count));

@@ -310,10 +310,9 @@ bool Connector::take_connection() {
   }
   deadline_.disarm();
   transport_->set_handler(nullptr);
-  const uint64_t now_us = Loop::precise_now();
   ServerConnection& connection = connected();
-  connection.connect_ms = static_cast<uint32_t>((now_us - started_us_) / 1000);
-  connection.connect_us = now_us - attempt_us_;
+  connection.connect_ms = static_cast<uint32_t>((upstream_->context.io->loop.turn_began_us() - started_us_) / 1000);
+  connection.connect_us = Loop::precise_now() - attempt_us_;
   ServerCounters& counted = counters();
   counted.connections.add();
   counted.connect.observe_us(connection.connect_us);

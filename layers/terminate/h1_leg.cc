@@ -27,7 +27,7 @@ void H1Leg::attach(ServerConnection&& connection, http::ResponseHead& response, 
 
 ServerConnection H1Leg::detach() noexcept {
   connection_.transport->set_handler(nullptr);
-  return std::move(connection_);  // which is empty then
+  return std::move(connection_);  // which owns nothing then
 }
 
 void H1Leg::send_head(const http::RequestHead& request, bool upgrade, std::string& scratch) {

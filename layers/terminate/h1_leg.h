@@ -29,7 +29,6 @@ class H1Leg final : public Leg, public IoHandler {
   bool reusable() const noexcept { return reusable_; }
   // What came instead of a response was a TLS record.
   bool saw_tls() const noexcept { return saw_tls_; }
-  const ServerConnection& connection() const noexcept { return connection_; }
   ServerConnection detach() noexcept;
   void close() noexcept { connection_ = ServerConnection(); }
 

@@ -21,10 +21,10 @@ void TlsFlow::start() {
   const config::Timeouts& timeouts =
       host_ != nullptr && host_->first != nullptr ? host_->first->config.timeouts : client_.listener->timeouts;
   // The time runs from the accept: sniffing has used some of it.
-  auto used = static_cast<int64_t>((Loop::precise_now() - client_.accepted_us) / 1000);
+  Loop& loop = client_.worker->io.loop;
+  auto used = static_cast<int64_t>((loop.turn_began_us() - client_.accepted_us) / 1000);
   if (timeouts.handshake.count() > 0)
-    client_.worker->io.loop.arm(deadline_,
-                                config::Milliseconds(std::max<int64_t>(1, timeouts.handshake.count() - used)));
+    loop.arm(deadline_, config::Milliseconds(std::max<int64_t>(1, timeouts.handshake.count() - used)));
   advance();
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -97,4 +98,42 @@ TEST_CASE("blocks: a thread that will rest keeps nothing") {
   CHECK(kept[0] > 8 * 17 * 1024);
   CHECK(kept[1] == 0);
   CHECK(kept[2] > 0);
+}
+
+namespace {
+
+struct Small : Recycled {
+  virtual ~Small() = default;
+  char text[100] = {};
+};
+struct Large final : Small {
+  char more[1000] = {};
+};
+
+}  // namespace
+
+TEST_CASE("blocks: an object's memory is that of the last one of its size, and takes no room from what libraries use") {
+  if (!kKeepsBlocks) return;
+  std::unique_ptr<Small> first = std::make_unique<Large>();
+  void* const at = first.get();
+  first.reset();  // the size is that of what it was, not of what it was known as
+  auto small = std::make_unique<Small>();
+  CHECK(small.get() != at);
+  auto large = std::make_unique<Large>();
+  CHECK(large.get() == at);
+  size_t kept[3] = {};
+  std::thread([&] {
+    std::vector<std::unique_ptr<Large>> crowd;
+    for (int i = 0; i < 5'000; ++i) crowd.push_back(std::make_unique<Large>());
+    crowd.clear();
+    kept[0] = kept_bytes();
+    give_block(take_block(1000));
+    kept[1] = kept_bytes();
+    large.reset();  // which another thread has made
+    kept[2] = kept_bytes();
+  }).join();
+  CHECK(kept[0] > 900 * 1024);
+  CHECK(kept[0] <= 1024 * 1024);
+  CHECK(kept[1] > kept[0]);
+  CHECK(kept[2] - kept[1] < 2000);
 }

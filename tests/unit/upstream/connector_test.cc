@@ -230,8 +230,10 @@ TEST_CASE("connector: a server that refuses or says nothing costs a try, and ano
   Silent silent;
   Servers servers({refusing(), silent.address(), server.address});
   servers.upstream.timeouts.connect = 300ms;
+  const uint64_t began_us = Loop::precise_now();
   auto connection = servers.connect();
   REQUIRE(connection);
+  CHECK(Loop::precise_now() - began_us >= 200'000);
   CHECK(connection->endpoint == 2);
   CHECK(connection->connect_ms >= 200);
   CHECK(servers.failed.size() == 2);
