@@ -328,7 +328,8 @@ void Transport::write_tls(Bytes bytes) {
 
 // Sends the queue and then the bytes, without copying them first.
 void Transport::send_now(Bytes bytes) {
-  constexpr size_t kParts = 24;  // more than the chunks of kRecordsAtOnce
+  constexpr size_t kParts = 24;
+  static_assert((kParts - 1) * Chunk::kSize > kRecordsAtOnce);
   while (watch_.writable && !write_failed_ && (!out_.empty() || !bytes.empty())) {
     iovec parts[kParts];
     size_t count = out_.gather(parts, kParts - 1);
