@@ -104,7 +104,7 @@ void append_last_chunk(std::string& out, const HeaderList& trailers) {
   out += "\r\n";
 }
 
-const char* reason_phrase(int status) noexcept {
+std::string_view reason_phrase(int status) noexcept {
   switch (status) {
     case 100: return "Continue";
     case 101: return "Switching Protocols";

@@ -32,7 +32,7 @@ void append_response_head(std::string& out, const ResponseHead& head, const Resp
 void append_chunk_prefix(std::string& out, uint64_t size);
 void append_last_chunk(std::string& out, const HeaderList& trailers);
 
-const char* reason_phrase(int status) noexcept;  // "" for an unknown one
+std::string_view reason_phrase(int status) noexcept;  // "" for an unknown one
 // "Fri, 20 Nov 2026 13:37:00 GMT", cached per second and thread.
 std::string_view http_date();
 

@@ -1,6 +1,7 @@
 #include "http/reply.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/format.h"
 #include "http/h1_writer.h"
@@ -63,8 +64,8 @@ void set_sized(Reply& reply) {
 Reply error_reply(int status) {
   Reply reply;
   reply.head.status = status;
-  const char* name = reason_phrase(status);
-  reply.body = fmt::format(kPage, status, *name == '\0' ? "Error" : name, sentence(status));
+  const std::string_view name = reason_phrase(status);
+  reply.body = fmt::format(kPage, status, name.empty() ? "Error" : name, sentence(status));
   HeaderList& fields = reply.head.fields;
   fields.add("Date", http_date());
   fields.add("Content-Type", "text/html; charset=utf-8");
@@ -76,32 +77,37 @@ Reply error_reply(int status) {
   return reply;
 }
 
-void make_redirect(Reply& reply, int status, std::string_view location) {
-  if (!is_location(location)) {
+void make_redirect(Reply& reply, int status, std::initializer_list<std::string_view> location) {
+  constexpr std::string_view kBefore = "Moved to ";
+  std::string& body = reply.body;
+  body.assign(kBefore);
+  for (std::string_view piece : location) body.append(piece);
+  const std::string_view whole = std::string_view(body).substr(kBefore.size());
+  if (!is_location(whole)) {
     reply = error_reply(400);
     return;
   }
   reply.head.clear();
   reply.head.status = status;
-  reply.body.assign("Moved to ").append(location).append("\n");
   HeaderList& fields = reply.head.fields;
   fields.add("Date", http_date());
-  fields.add("Location", location);
+  fields.add("Location", whole);
   fields.add("Content-Type", "text/plain");
   fields.add("X-Content-Type-Options", "nosniff");
+  body += '\n';
   set_sized(reply);
 }
 
-std::string https_location(const RequestHead& head, uint16_t public_port) {
-  std::string location;
-  if (head.host.empty()) return location;
-  location.reserve(head.host.size() + head.target.size() + 16);
-  location.append("https://").append(head.host);
-  if (public_port != 443) fmt::format_to(std::back_inserter(location), ":{}", public_port);
-  if (head.target.starts_with('/')) location += head.target;
-  return location;
+void make_https_redirect(Reply& reply, const RequestHead& head, uint16_t public_port) {
+  if (head.host.empty()) {
+    reply = error_reply(400);
+    return;
+  }
+  char port[8] = ":";
+  const char* port_end = public_port == 443 ? port : std::to_chars(port + 1, port + sizeof port, public_port).ptr;
+  make_redirect(reply, head.method == "GET" || head.method == "HEAD" ? 301 : 308,
+                {"https://", head.host, std::string_view(port, static_cast<size_t>(port_end - port)),
+                 head.target.starts_with('/') ? head.target : std::string_view()});
 }
-
-int https_redirect_status(std::string_view method) noexcept { return method == "GET" || method == "HEAD" ? 301 : 308; }
 
 }  // namespace sallyport::http

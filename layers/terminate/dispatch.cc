@@ -69,8 +69,7 @@ const http::Reply* dispatch(Client& client, Exchange& exchange, std::string_view
       make_redirect_for(route.service->config.redirect, request, client.worker->answer);
       return &client.worker->answer;
     case Route::Kind::to_https:
-      http::make_redirect(client.worker->answer, http::https_redirect_status(request.method),
-                          http::https_location(request, route.https_port));
+      http::make_https_redirect(client.worker->answer, request, route.https_port);
       return &client.worker->answer;
     case Route::Kind::status: return refuse(client, exchange, route.status, Rejection::no_route, End::no_route, {});
   }

@@ -55,7 +55,7 @@ TEST_CASE("replies: an unknown status still gets a page") {
 
 TEST_CASE("redirects: a location that could split or confuse is refused") {
   Reply fine = error_reply(404);
-  make_redirect(fine, 308, "https://a.tld/x?y=%20");
+  make_redirect(fine, 308, {"https://a.tld", "", "/x?y=%20"});
   CHECK(fine.head.status == 308);
   CHECK(fine.head.fields.find(HeaderId::location) == std::optional<std::string_view>("https://a.tld/x?y=%20"));
   CHECK(fine.body == "Moved to https://a.tld/x?y=%20\n");
@@ -65,7 +65,7 @@ TEST_CASE("redirects: a location that could split or confuse is refused") {
                                std::string_view("a\tb"), std::string_view("\x7f")}) {
     CAPTURE(bad);
     Reply refused = fine;
-    make_redirect(refused, 308, bad);
+    make_redirect(refused, 308, {bad});
     CHECK(refused.head.status == 400);
     CHECK_FALSE(refused.head.fields.find(HeaderId::location));
   }
@@ -76,15 +76,26 @@ TEST_CASE("redirects: to https with the public port, and a status that keeps the
   head.target = "/a?b";
   head.authority = "A.tld:80";
   head.host = "a.tld";
-  CHECK(https_location(head, 443) == "https://a.tld/a?b");
-  CHECK(https_location(head, 8443) == "https://a.tld:8443/a?b");
+  Reply reply;
+  const auto sent_to = [&](uint16_t port) {
+    make_https_redirect(reply, head, port);
+    return reply.head.fields.find(HeaderId::location).value_or("");
+  };
+  CHECK(sent_to(443) == "https://a.tld/a?b");
+  CHECK(sent_to(8443) == "https://a.tld:8443/a?b");
+  CHECK(sent_to(65535) == "https://a.tld:65535/a?b");
+  CHECK(reply.body == "Moved to https://a.tld:65535/a?b\n");
+  CHECK(reply.head.content_length == reply.body.size());
   head.host = "[::1]";
   head.target = "*";
-  CHECK(https_location(head, 443) == "https://[::1]");
+  CHECK(sent_to(443) == "https://[::1]");
+  for (auto [method, status] : {std::pair{"GET", 301}, {"HEAD", 301}, {"POST", 308}, {"get", 308}}) {
+    CAPTURE(method);
+    head.method = method;
+    make_https_redirect(reply, head, 443);
+    CHECK(reply.head.status == status);
+  }
   head.host.clear();
-  CHECK(https_location(head, 443).empty());
-  CHECK(https_redirect_status("GET") == 301);
-  CHECK(https_redirect_status("HEAD") == 301);
-  CHECK(https_redirect_status("POST") == 308);
-  CHECK(https_redirect_status("get") == 308);
+  CHECK(sent_to(443).empty());
+  CHECK(reply.head.status == 400);
 }
