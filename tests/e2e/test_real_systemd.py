@@ -59,7 +59,8 @@ def test_the_shipped_unit_serves_and_is_reloaded_and_stopped(systemd, ca):
     one.systemctl("reload", "sallyport.service")
     assert ask(one) and one.show("ActiveState") == "active"
     one.systemctl("stop", "sallyport.service")
-    assert one.show("Result") == "success" and one.show("NFileDescriptorStore") == "0"
+    assert one.show("Result") == "success", one.log()
+    assert one.show("NFileDescriptorStore") == "0"
     with pytest.raises(ConnectionRefusedError):
         ask(one)
     assert "error" not in one.log(), one.log()
