@@ -8,6 +8,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 
 from harness import certs as certs_module  # noqa: E402
 from harness.gateway import Config, Gateway, require_binary  # noqa: E402
+from harness.h2_server import H2Server  # noqa: E402
 from harness.http_server import HttpServer  # noqa: E402
 from harness.server import Server  # noqa: E402
 from harness.ways import WAYS, Way  # noqa: E402
@@ -91,6 +92,12 @@ def config():
 def http_server():
     """http_server(answer, …): a scripted HTTP server; a fault in its script fails the test."""
     yield from _servers(HttpServer)
+
+
+@pytest.fixture
+def h2_server():
+    """h2_server(answer, tls=…): an HTTP/2 server."""
+    yield from _servers(H2Server)
 
 
 @pytest.fixture

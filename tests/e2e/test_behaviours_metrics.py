@@ -14,7 +14,6 @@ from harness import hello, websocket
 from harness.certs import client_context
 from harness.client import Client, http
 from harness.h2_client import H2Client
-from harness.h2_server import H2Server
 from harness.http_server import response
 from harness.metrics import metrics, page, samples, settled
 from harness.real import curl
@@ -98,18 +97,6 @@ def test_each_http_mode_counts_its_service_and_its_server(way):
     assert told.seen.series("server_responses_total", "class") == {"2xx": 5, "4xx": 1, "5xx": 1}
     assert told("first_byte_seconds_count") == 7 == told.server("first_byte_seconds_count")
     assert told.server("idle_connections") == 1 and told.server("connect_failures_total") == 0
-
-
-@pytest.fixture
-def h2_server():
-    made = []
-
-    def make(*args, **kw):
-        made.append(H2Server(*args, **kw))
-        return made[-1]
-    yield make
-    for one in made:
-        one.stop()
 
 
 def test_http2_counts_streams_as_requests(gateway, h2_server, leaf, ca):

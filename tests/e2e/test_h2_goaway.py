@@ -19,20 +19,6 @@ HOST = "test.example"
 LAST = 2 ** 31 - 1
 
 
-@pytest.fixture
-def h2_server():
-    made = []
-
-    def make(*args, **kw):
-        made.append(H2Server(*args, **kw))
-        return made[-1]
-    yield make
-    for one in made:
-        one.stop()
-    errors = [error for one in made for error in one.errors]
-    assert not errors, f"a server's script failed: {errors!r}"
-
-
 def client_of(gw, ca, **kw):
     return H2Client(gw.ports["https"], tls=ca.client_context(alpn=["h2"]), name=HOST, **kw)
 

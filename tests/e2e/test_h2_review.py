@@ -9,7 +9,7 @@ from harness.client import Client
 from harness.h2_client import PREFACE, FrameClient, H2Client
 from harness.h2_endpoint import Setting
 from harness.h2_frames import frame, settings
-from harness.h2_server import H2Server, respond
+from harness.h2_server import respond
 from harness.h2_sockets import FIELDS, accept, sockets  # noqa: F401
 from harness.http_server import response
 from harness.metrics import metrics
@@ -17,20 +17,6 @@ from harness.services import edge
 from harness.wait import until
 
 HOST = "test.example"
-
-
-@pytest.fixture
-def h2_server():
-    made = []
-
-    def make(*args, **kw):
-        made.append(H2Server(*args, **kw))
-        return made[-1]
-    yield make
-    for one in made:
-        one.stop()
-    errors = [error for one in made for error in one.errors]
-    assert not errors, f"a server's script failed: {errors!r}"
 
 
 def client_of(gw, ca, **kw):
