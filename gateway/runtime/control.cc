@@ -9,6 +9,7 @@
 #include <csignal>
 #include <set>
 
+#include "base/block_cache.h"
 #include "base/clock.h"
 #include "base/format.h"
 #include "base/log.h"
@@ -348,6 +349,7 @@ void Control::settle(const ReloadReport& report, const Told& before) {
   alerts_.follow(snapshot_);
   alerts_.reloaded(report);
   for (const auto& observer : observers_) observer(report);
+  forget_blocks();  // what a reload gave back on this thread, nobody asks for here
 }
 
 void Control::watch_files() {
