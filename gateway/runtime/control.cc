@@ -349,7 +349,7 @@ void Control::settle(const ReloadReport& report, const Told& before) {
   alerts_.follow(snapshot_);
   alerts_.reloaded(report);
   for (const auto& observer : observers_) observer(report);
-  forget_blocks();  // what a reload gave back on this thread, nobody asks for here
+  forget_blocks();  // a reload gives back more than this thread, with its health checks, asks for again
 }
 
 void Control::watch_files() {
